@@ -1,0 +1,107 @@
+# Strict: every recipe is one bash that stops at the first failure, a target
+# that failed half-way is not left behind, and nothing is built by a rule that
+# is not written here.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-builtin-variables --no-print-directory
+.DEFAULT_GOAL := help
+
+# What `make run` starts, and what `make bench` measures.
+RUN ?= bin/meterd --dev --demo
+BENCH ?= bin/meterbench --organizations 1 --callers 256 --duration 10s
+# What `make test` hands to go test besides -race. The tests speak with a real
+# PostgreSQL and build real binaries, so no verdict is taken from the cache.
+TEST_FLAGS ?= -count=1 -timeout 10m
+# The revision the contract must stay compatible with; empty: the branch main.
+AGAINST ?=
+
+##@ Use it
+
+.PHONY: run
+run: build bin/grpcurl ## Start the demonstration: a server with a firm, three seats and a pool
+	exec $(RUN)
+
+.PHONY: build
+build: ## Build meterd, meterctl and meterbench into bin/
+	go build -trimpath -o bin/ ./cmd/...
+
+.PHONY: bench
+bench: build ## Measure turns a second of a hot organization, beside its ceilings
+	$(BENCH)
+
+##@ Check it
+
+.PHONY: test
+test: gcc postgres check-generated lint tidy ## Everything that must be green: the checks below, then every test under -race
+	go test -race $(TEST_FLAGS) ./...
+
+.PHONY: lint
+lint: lint-proto breaking lint-go ## Lint the contract and the code, and hold the contract to main
+
+.PHONY: lint-proto
+lint-proto: bin/buf ## buf lint and buf format: STANDARD and COMMENTS, nothing ignored
+	bin/buf lint
+	bin/buf format --diff --exit-code proto
+
+.PHONY: breaking
+breaking: bin/buf ## buf breaking against main (AGAINST=revision for another)
+	tools/breaking $(AGAINST)
+
+.PHONY: lint-go
+lint-go: bin/golangci-lint ## golangci-lint; .golangci.yml explains every exception
+	bin/golangci-lint run
+
+.PHONY: tidy
+tidy: ## The rules of the house: imports, sizes, comments, in a second
+	go test -count=1 ./internal/tidy
+
+.PHONY: check-generated
+check-generated: bin/buf ## gen/ is what `make generate` makes
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	bin/buf generate --output "$$fresh"; \
+	diff -r gen "$$fresh/gen" || \
+		{ echo 'gen/ is not what the contract says: run make generate' >&2; exit 1; }
+
+##@ Change it
+
+.PHONY: generate
+generate: bin/buf ## Write gen/ anew from proto/
+	bin/buf generate
+
+.PHONY: format
+format: bin/buf bin/golangci-lint ## Format the contract and the code
+	bin/buf format -w proto
+	bin/golangci-lint fmt
+
+.PHONY: clean
+clean: ## Remove what was built, and nothing else
+	rm -rf bin
+
+.PHONY: help
+help: ## Say what there is to make
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# What the tests need of the machine; see tools/prerequisites.
+
+.PHONY: gcc
+gcc:
+	@tools/prerequisites gcc
+
+.PHONY: postgres
+postgres:
+	@tools/prerequisites postgresql
+
+# The pinned tools, each with a go.mod of its own so that none of their
+# dependencies reaches the service. The first build of each takes minutes.
+
+bin/buf: tools/buf/go.mod tools/buf/go.sum
+bin/golangci-lint: tools/golangci-lint/go.mod tools/golangci-lint/go.sum
+bin/grpcurl: tools/grpcurl/go.mod tools/grpcurl/go.sum
+bin/buf bin/golangci-lint bin/grpcurl:
+	@echo 'Building $(@F), once; go.mod in tools/$(@F) pins its version'
+	go build -C tools/$(@F) -o $(CURDIR)/bin/ tool
+	@touch $@

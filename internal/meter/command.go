@@ -1,0 +1,44 @@
+package meter
+
+// Command is a write, as a value. It concerns one organization and knows which rows it must see.
+type Command interface {
+	// Organization is the id of the one it concerns.
+	Organization() string
+	// Need adds the rows that Apply must find in the state.
+	Need(n *Needs)
+	// Apply decides. It answers the outcome and leaves what changed in the state, or answers an error, a *Refusal unless
+	// it is a fault of the program, and leaves the state as it was.
+	Apply(s *State) (Outcome, error)
+}
+
+// Key names something of an organization by an id that a caller chose.
+type Key struct{ OrganizationID, ID string }
+
+// IDKey names something of an organization by an id that the server made.
+type IDKey struct {
+	OrganizationID string
+	ID             UUID
+}
+
+// Needs lists the rows that a batch of commands must see, beside their organizations and the plans these are on.
+type Needs struct {
+	Members         []Key   // By member id.
+	OtherMembers    []Key   // Any active member of the organization but the one named.
+	Reservations    []IDKey // With their members and periods.
+	ReserveRequests []Key   // Reservations by the request id of their Reserve, with their members and periods.
+	Extensions      []Key   // By request id.
+	TopUps          []Key   // By request id, with what was refunded of them.
+	Refunds         []Key   // By request id.
+	AccessChanges   []IDKey
+	Plans           []string
+}
+
+// Outcome is the answer to a command that was not refused; each command says which parts it sets.
+type Outcome struct {
+	Reservation  *Reservation
+	Meter        *Meter
+	Pool         *Pool
+	Entry        *Entry
+	Member       *MemberView
+	Organization *Organization
+}

@@ -1,0 +1,35 @@
+package meter
+
+import "time"
+
+// EntryKind says what a ledger entry moved.
+type EntryKind int16
+
+// The kinds of ledger entry.
+const (
+	EntryTopUp           EntryKind = 1 // Bought: adds to the pool.
+	EntryRefund          EntryKind = 2 // Taken back out of the pool.
+	EntryPoolCharge      EntryKind = 3 // A turn's part that the pool paid.
+	EntryAllowanceCharge EntryKind = 4 // A turn's part that the allowance paid; the pool is untouched.
+)
+
+// Entry is one movement of money. Amount is at least 1; the kind gives the direction.
+type Entry struct {
+	Sequence       int64 // Gapless from 1 in each organization.
+	At             time.Time
+	Kind           EntryKind
+	Amount         Micros
+	BalanceAfter   Micros // The pool's.
+	MemberID       string // Empty for a top-up or a refund.
+	ReservationID  UUID   // Zero for a top-up or a refund.
+	Reference      string
+	RequestID      string
+	TopUpRequestID string      // Of a refund only.
+	Fingerprint    Fingerprint // Of the TopUp or Refund; zero for a charge.
+}
+
+// MovementKey names a top-up or a refund by its request id, which is unique among its kind.
+type MovementKey struct {
+	Kind      EntryKind
+	RequestID string
+}

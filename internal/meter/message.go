@@ -1,0 +1,46 @@
+package meter
+
+import "fmt"
+
+// messages say to a person what happened and what to do. Those of the hard stops take the date of the next period.
+var messages = map[Reason]string{
+	OrganizationNotFound:        "There is no such organization.",
+	MemberNotFound:              "The organization has no such member.",
+	PlanNotFound:                "There is no such plan: put the plan first.",
+	ReservationNotFound:         "The organization has no such reservation.",
+	TopUpNotFound:               "The organization has no top-up of that request id.",
+	RequestIDReused:             "This request id was used before with other content: use a new one.",
+	OrganizationSuspendedReason: "The organization is suspended and starts no new turn.",
+	MemberRemovedReason:         "The member was removed from the organization and starts no new turn.",
+	AbuseLimitReached:           "Too many tokens were used in a short time. Please wait and try again.",
+	ExtraUsageNotEnabled: "Your monthly allowance is used. Ask your firm's admin to enable additional usage for you, " +
+		"or wait until it resets on %s.",
+	PoolEmpty: "Your monthly allowance is used, and your firm's additional usage has run out. Ask your firm's admin to " +
+		"purchase more, or wait until your allowance resets on %s.",
+	MemberCapReached: "Your limit on additional usage for this month is reached. Ask your firm's admin to raise it, " +
+		"or wait until it resets on %s.",
+	IndividualExhausted: "You have no usage remaining. Purchase additional usage from your account settings, " +
+		"or wait until your allowance resets on %s.",
+	AlreadyCommitted:       "The reservation was committed already, with other content if this is a commit.",
+	AlreadyReleased:        "The reservation was released already.",
+	ReservationExpired:     "The reservation expired, so it has no hold to extend. It can still be committed, late.",
+	RefundExceedsTopUp:     "The refund is larger than what of the top-up is not yet refunded.",
+	RefundExceedsBalance:   "The refund is larger than the balance that no open turn holds.",
+	IndividualNeedsNoGrant: "A solo individual draws on its own pool without a grant.",
+	IndividualHasOneMember: "An organization on an individual plan has one active member: remove that one first.",
+	UnitImmutable:          "An organization's unit cannot be changed.",
+	AmountOutOfRange:       "The sum would pass the range of an amount.",
+	Overloaded:             "The service is busy and did not apply the request: send the same request again.",
+	Unavailable:            "The service is unavailable: send the same request again, it will be applied once.",
+}
+
+// Message says to the person in front of the screen what happened and what to do. It never tells the pool's balance.
+func (r *Refusal) Message() string {
+	if r.ResetsOn == "" {
+		return messages[r.Reason]
+	}
+	return fmt.Sprintf(messages[r.Reason], r.ResetsOn)
+}
+
+// ForPeople says whether the message is for the person who runs the turn, rather than for the one who wrote the caller.
+func (r *Refusal) ForPeople() bool { return r.ResetsOn != "" || r.Reason == AbuseLimitReached }

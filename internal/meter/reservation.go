@@ -1,0 +1,94 @@
+package meter
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+)
+
+// UUID is an identifier made by the server. It is an alias so that no layer has to convert it.
+type UUID = [16]byte
+
+// ReservationState is where a reservation stands.
+type ReservationState int16
+
+// The states of a reservation. Held leads to each other; Expired can still become Committed or Released, late.
+const (
+	Held      ReservationState = 1 // The turn may run; its hold stands.
+	Committed ReservationState = 2 // The turn gave its answer and was charged.
+	Released  ReservationState = 3 // The turn failed; the pool was not touched.
+	Expired   ReservationState = 4 // Nobody settled it in time; its hold went back.
+)
+
+// Reservation is a hold for one turn.
+type Reservation struct {
+	ID            UUID
+	MemberID      string
+	RequestID     string
+	Fingerprint   Fingerprint // Of the Reserve that made it.
+	State         ReservationState
+	Estimate      Micros // Extensions included.
+	HeldAllowance Micros // What is held while Held; afterwards, what was.
+	HeldPool      Micros
+	PeriodStart   time.Time // The period to which the turn belongs, however late it is settled.
+	CreatedAt     time.Time
+	ExpiresAt     time.Time
+	SettledAt     time.Time // Zero while Held.
+	Charge        Charge
+	Turn          Turn
+	Tokens        TokenUsage
+	Late          bool   // Settled after it had expired.
+	Reason        string // Why it was released, in the caller's words.
+}
+
+// due says whether an open hold has lapsed: expiry is at exactly its time to live.
+func (r Reservation) due(now time.Time) bool { return r.State == Held && !r.ExpiresAt.After(now) }
+
+// Charge is what a settled turn cost: Allowance + Pool + Overrun = Actual, always.
+type Charge struct {
+	Actual, Allowance, Pool, Overrun Micros
+}
+
+// Turn is what the caller says of a turn.
+type Turn struct {
+	Model          string
+	ConversationID string
+	TurnID         string
+	Labels         map[string]string
+}
+
+// TokenUsage counts the tokens of one turn in disjoint classes.
+type TokenUsage struct {
+	Input, CachedInput, CacheWrite, Output, Reasoning int64
+}
+
+// Total is the number of tokens of all classes.
+func (u TokenUsage) Total() int64 {
+	return u.Input + u.CachedInput + u.CacheWrite + u.Output + u.Reasoning
+}
+
+// Extension is the record of one Extend.
+type Extension struct {
+	RequestID     string
+	Fingerprint   Fingerprint
+	ReservationID UUID
+	At            time.Time
+	Additional    Micros
+	ExpiresAt     time.Time // Of the reservation, from then on.
+}
+
+// Fingerprint stands for the content of a request, so that a request id used again with other content is told from a
+// retry.
+type Fingerprint [16]byte
+
+// fingerprint hashes parts so that no two lists of parts run into each other.
+func fingerprint(parts ...string) Fingerprint {
+	h := sha256.New()
+	for _, p := range parts {
+		var size [8]byte
+		binary.BigEndian.PutUint64(size[:], uint64(len(p)))
+		h.Write(size[:])
+		h.Write([]byte(p))
+	}
+	return Fingerprint(h.Sum(nil)[:16])
+}

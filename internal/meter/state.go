@@ -1,0 +1,130 @@
+package meter
+
+import "time"
+
+// State is what a batch knows of one organization: the rows that were loaded under the organization's lock, and what the
+// batch's commands have made of them so far. Commands read copies and put them back whole, so a refused one leaves
+// nothing behind.
+type State struct {
+	ID           string    // The organization's.
+	Now          time.Time // The batch's time, the same for all its commands.
+	Organization Table[string, Organization]
+	Plans        Table[string, Plan]
+	Members      Table[string, Member]
+	Periods      Table[PeriodKey, Period] // Those that ended; a seat's last one is in its member.
+	Reservations Table[UUID, Reservation]
+	Extensions   Table[string, Extension]
+	Movements    Table[MovementKey, Entry] // Top-ups and refunds that commands named.
+	Changes      Table[UUID, AccessChange]
+
+	Requests     map[string]UUID   // Reservations by the request id of their Reserve.
+	RefundedOf   map[string]Micros // What was refunded of a top-up, by its request id.
+	OtherMembers map[string]bool   // Whether there is an active member beside the one named.
+	MoreDue      bool              // Whether more holds are due than were loaded.
+	SweptUntil   time.Time         // What fell due by then was loaded; zero: nothing fell due.
+
+	entries []Entry
+}
+
+// PeriodKey names one period of a seat.
+type PeriodKey struct {
+	MemberID string
+	Start    int64 // Unix microseconds: a time.Time is no map key.
+}
+
+// NewState is the state of an organization at a time, without any row.
+func NewState(id string, now time.Time) *State {
+	return &State{
+		ID: id, Now: now, Requests: map[string]UUID{}, RefundedOf: map[string]Micros{}, OtherMembers: map[string]bool{},
+	}
+}
+
+// Entries are the ledger entries that the batch adds, in order.
+func (s *State) Entries() []Entry { return s.entries }
+
+// LoadReservation adds a reservation that the store found.
+func (s *State) LoadReservation(r Reservation) {
+	s.Reservations.Load(r.ID, r)
+	s.Requests[r.RequestID] = r.ID
+}
+
+// organization is the organization, which must exist.
+func (s *State) organization() (Organization, error) {
+	o, ok := s.Organization.Get(s.ID)
+	if !ok {
+		return o, about(OrganizationNotFound, "organization_id", s.ID)
+	}
+	return o, nil
+}
+
+// seat is the working copy of a member's seat in the running period.
+func (s *State) seat(memberID string) (seat, error) {
+	o, err := s.organization()
+	if err != nil {
+		return seat{}, err
+	}
+	m, ok := s.Members.Get(memberID)
+	if !ok {
+		return seat{}, about(MemberNotFound, "member_id", memberID)
+	}
+	plan, _ := s.Plans.Get(o.PlanID)
+	period, _ := m.RunningPeriod(o.Calendar, s.Now)
+	return seat{now: s.Now, org: o, plan: plan, member: m, period: period}, nil
+}
+
+// turn is a reservation, and the working copy of its seat in the period to which it belongs.
+func (s *State) turn(id UUID) (Reservation, seat, error) {
+	if _, err := s.organization(); err != nil {
+		return Reservation{}, seat{}, err
+	}
+	r, ok := s.Reservations.Get(id)
+	if !ok {
+		return r, seat{}, about(ReservationNotFound, "reservation_id", uuidString(id))
+	}
+	t, err := s.seat(r.MemberID)
+	if err != nil {
+		return r, seat{}, err
+	}
+	t.period = s.period(t.member, r.PeriodStart)
+	return r, t, nil
+}
+
+// period is a seat's use in the period that starts at start, whether it is the seat's last one or ended before.
+func (s *State) period(m Member, start time.Time) Period {
+	if m.Period.Start.Equal(start) {
+		return m.Period
+	}
+	if p, ok := s.Periods.Get(periodKey(m.ID, start)); ok {
+		return p
+	}
+	return Period{Start: start}
+}
+
+// keep writes a seat back. A period later than the member's last takes its place, and the last one is set aside.
+func (s *State) keep(t *seat) {
+	switch last := t.member.Period; {
+	case t.period.Start.Equal(last.Start):
+		t.member.Period = t.period
+	case t.period.Start.After(last.Start):
+		if !last.Empty() {
+			s.Periods.Put(periodKey(t.member.ID, last.Start), last)
+		}
+		t.member.Period = t.period
+	default:
+		s.Periods.Put(periodKey(t.member.ID, t.period.Start), t.period)
+	}
+	s.Members.Put(t.member.ID, t.member)
+	s.Organization.Put(t.org.ID, t.org)
+}
+
+// record adds an entry to the ledger of the organization in hand.
+func (s *State) record(o *Organization, e Entry) Entry {
+	o.LedgerSequence++
+	e.Sequence, e.At, e.BalanceAfter = o.LedgerSequence, s.Now, o.Pool.Balance
+	s.entries = append(s.entries, e)
+	return e
+}
+
+func periodKey(memberID string, start time.Time) PeriodKey {
+	return PeriodKey{MemberID: memberID, Start: start.UnixMicro()}
+}

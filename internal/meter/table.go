@@ -1,0 +1,68 @@
+package meter
+
+// Table holds the rows of one kind within a batch and remembers which of them the batch added or changed, in the order
+// in which it first did.
+type Table[K comparable, V any] struct {
+	rows    map[K]*row[V]
+	touched []K
+}
+
+type row[V any] struct {
+	value  V
+	stored bool // The database has it.
+	dirty  bool
+}
+
+// Load adds a row as the database has it. A row that is there already stays as it is.
+func (t *Table[K, V]) Load(k K, v V) {
+	if _, ok := t.rows[k]; !ok {
+		t.set(k, &row[V]{value: v, stored: true})
+	}
+}
+
+// Get answers a copy of a row.
+func (t *Table[K, V]) Get(k K) (V, bool) {
+	if r, ok := t.rows[k]; ok {
+		return r.value, true
+	}
+	var none V
+	return none, false
+}
+
+// Put adds or replaces a row.
+func (t *Table[K, V]) Put(k K, v V) {
+	r, ok := t.rows[k]
+	if !ok {
+		r = &row[V]{}
+		t.set(k, r)
+	}
+	if !r.dirty {
+		r.dirty = true
+		t.touched = append(t.touched, k)
+	}
+	r.value = v
+}
+
+// Each calls f with each row that the batch added or changed; stored says whether the database has the row already.
+func (t *Table[K, V]) Each(f func(k K, v V, stored bool)) {
+	for _, k := range t.touched {
+		r := t.rows[k]
+		f(k, r.value, r.stored)
+	}
+}
+
+// Keys are the keys of all rows, in no order.
+func (t *Table[K, V]) Keys() []K {
+	keys := make([]K, 0, len(t.rows))
+	for k := range t.rows {
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+func (t *Table[K, V]) set(k K, r *row[V]) {
+	if t.rows == nil {
+		t.rows = map[K]*row[V]{}
+	}
+	t.rows[k] = r
+}
