@@ -112,13 +112,18 @@ func (h home) reclaim(ctx context.Context, log *slog.Logger) error {
 	return h.disarmPidFile(file)
 }
 
-// pidFile is PostgreSQL's postmaster.pid: its lines, and of them the process, and where its socket is.
+// pidFile is PostgreSQL's postmaster.pid: its lines, and of them the process, where its socket is, and whether it says
+// that the server accepts connections.
 type pidFile struct {
 	lines     []string
 	pid       int
 	port      string
 	socketDir string
+	ready     bool
 }
+
+// sharedMemoryLine is the last line that a stale file must keep: by it postgres finds backends that are still there.
+const sharedMemoryLine = 7
 
 func (h home) pidPath() string { return filepath.Join(h.cluster(), "postmaster.pid") }
 
@@ -138,20 +143,24 @@ func (h home) readPidFile() (pidFile, error) {
 	if len(file.lines) >= 5 {
 		file.port, file.socketDir = file.lines[3], file.lines[4]
 	}
+	if len(file.lines) > sharedMemoryLine {
+		file.ready = strings.TrimSpace(file.lines[sharedMemoryLine]) == "ready"
+	}
 	return file, nil
 }
 
 // disarmPidFile keeps a stale pid file from stopping the next postgres, which takes any live process of its own user
 // with the id in it for a server. Our own id, as its parent's, is one that it looks through; the shared memory named
-// further down it still checks. A file that says nothing goes.
+// further down it still checks. That the old server was ready it forgets. A file that says nothing goes.
 func (h home) disarmPidFile(file pidFile) error {
 	err := os.Remove(h.pidPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil && file.pid > 0 {
-		file.lines[0] = strconv.Itoa(os.Getpid())
-		err = os.WriteFile(h.pidPath(), []byte(strings.Join(file.lines, "\n")), 0o600)
+		kept := file.lines[:min(len(file.lines), sharedMemoryLine)]
+		kept[0] = strconv.Itoa(os.Getpid())
+		err = os.WriteFile(h.pidPath(), []byte(strings.Join(kept, "\n")+"\n"), 0o600)
 	}
 	if err == nil && file.pid > 0 {
 		err = h.user.give(h.pidPath())
@@ -176,14 +185,21 @@ func (h home) running(ctx context.Context) (string, bool) {
 	return url, conn.Close(ctx) == nil
 }
 
-// awaitDatabase waits until the server accepts connections, and makes the database where it is missing.
+// awaitDatabase waits until the server says that it is ready and accepts a connection (asking sooner would only fill its
+// log with refusals), and makes the database where it is missing.
 func (s *Server) awaitDatabase(ctx context.Context) error {
 	maintenance := connectionURL(s.socketDir, port, "postgres")
 	var conn *pgx.Conn
 	ready := func() bool {
-		var err error
+		if isClosed(s.child.done) {
+			return true
+		}
+		file, err := s.home.readPidFile()
+		if err != nil || !file.ready {
+			return false
+		}
 		conn, err = connect(ctx, maintenance)
-		return err == nil || isClosed(s.child.done)
+		return err == nil
 	}
 	if err := waitUntil(ctx, ready); err != nil {
 		return fmt.Errorf("the private PostgreSQL in %s was not ready in time (%w; its last words: %s)", s.home.dir, err, s.child.words.last())

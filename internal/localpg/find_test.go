@@ -29,7 +29,7 @@ func machineWith(t *testing.T, versions ...string) (*search, string) {
 	for _, version := range versions {
 		fakePostgres(t, filepath.Join(base, version, "bin"), version)
 	}
-	return &search{places: []string{base + "/*/bin"}, log: Options{}.withDefaults().Logger, archive: archive{major: 17}}, base
+	return &search{places: []string{base + "/*/bin"}, log: Options{}.withDefaults().Logger, archive: archive{major: 20}}, base
 }
 
 func TestFindTakesTheHighestVersionThatFits(t *testing.T) {
@@ -81,6 +81,8 @@ func TestFindPassesOverAWrapperThatDoesNotWork(t *testing.T) {
 	if err != nil || bin.Major != 15 {
 		t.Errorf("found %+v, error %v", bin, err)
 	}
+	_, err = search.find(deadline(t), "", 17, home{})
+	wantError(t, err, filepath.Dir(broken), "exit status 1")
 }
 
 func TestPathComesFirstAndLinksAreFollowed(t *testing.T) {

@@ -36,8 +36,10 @@ func (w *logWriter) line(line string) {
 	severity, _, _ := strings.Cut(line, ":")
 	level := slog.LevelDebug
 	switch severity {
-	case "FATAL", "PANIC":
+	case "PANIC":
 		level, w.fatal, w.words = slog.LevelError, true, line
+	case "FATAL": // Of one connection, unless the server ends too: then the words are in the error of that.
+		level, w.fatal, w.words = slog.LevelWarn, true, line
 	case "WARNING", "ERROR":
 		level = slog.LevelWarn
 	}

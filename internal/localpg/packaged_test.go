@@ -157,7 +157,7 @@ func TestUnpackMakesLinksThatEveryUserCanFollow(t *testing.T) {
 	if text, err := os.ReadFile(filepath.Join(dir, "native/lib/libpq.so.5")); err != nil || string(text) != "library" {
 		t.Errorf("through the link: %q, %v", text, err)
 	}
-	for path, want := range map[string]os.FileMode{"native": 0o755, "native/lib": 0o755, "native/lib/libpq.so.5.17": 0o644, "native/bin/postgres": 0o744} {
+	for path, want := range map[string]os.FileMode{"native": 0o755, "native/lib": 0o755, "native/lib/libpq.so.5.17": 0o644, "native/bin/postgres": 0o755} {
 		if info, err := os.Stat(filepath.Join(dir, path)); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: mode %v, error %v", path, info.Mode(), err)
 		}

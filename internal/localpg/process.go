@@ -154,7 +154,7 @@ func tellingLine(output []byte) string {
 	telling := ""
 	for line := range strings.Lines(strings.TrimSpace(string(output))) {
 		telling = strings.TrimSpace(line)
-		if strings.Contains(telling, "error:") || strings.Contains(telling, "FATAL:") {
+		if strings.Contains(telling, "error") || strings.Contains(telling, "FATAL") {
 			break
 		}
 	}

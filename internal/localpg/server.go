@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -222,7 +223,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// connectionURL writes a blank as %20: neither libpq nor pgx reads a plus as one.
 func connectionURL(socketDir, port, database string) string {
 	query := url.Values{"host": {socketDir}, "port": {port}, "user": {superuser}}
-	return (&url.URL{Scheme: "postgres", Path: "/" + database, RawQuery: query.Encode()}).String()
+	return (&url.URL{Scheme: "postgres", Path: "/" + database, RawQuery: strings.ReplaceAll(query.Encode(), "+", "%20")}).String()
 }

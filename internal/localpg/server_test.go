@@ -72,6 +72,25 @@ func TestStartAfterServerWasKilled(t *testing.T) {
 	}
 }
 
+func TestStartWaitsForBackendsOfAKilledServer(t *testing.T) {
+	dir := dataDir(t)
+	first := mustStart(t, Options{DataDir: dir})
+	conn, err := connect(deadline(t), first.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A backend at work does not notice that its postmaster is gone until it is done, seconds later.
+	work := conn.PgConn().Exec(deadline(t), "SELECT count(*) FROM generate_series(1, 6000000)")
+	if err := first.child.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-first.Done()
+	mustStop(t, first)
+	mustStart(t, Options{DataDir: dir})
+	_, _ = work.ReadAll()
+	_ = conn.Close(deadline(t))
+}
+
 func TestStartAfterParentWasKilled(t *testing.T) {
 	dir := dataDir(t)
 	parent := startParent(t, dir)

@@ -77,7 +77,10 @@ func unpackEntry(content io.Reader, header *tar.Header, root *os.Root) error {
 	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	mode := fs.FileMode(0o644) | fs.FileMode(header.Mode)&0o111
+	mode := fs.FileMode(0o644)
+	if header.Mode&0o100 != 0 {
+		mode = 0o755
+	}
 	file, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 	if err != nil {
 		return err

@@ -42,8 +42,12 @@ func (s *State) expire(r Reservation) {
 
 // noteSwept remembers up to when everything due has been given back, so that it is not looked for again.
 func (s *State) noteSwept() {
-	if o, ok := s.Organization.Get(s.ID); ok && s.SweptUntil.After(o.SweptUntil) {
-		o.SweptUntil = s.SweptUntil
+	until := s.SweptUntil
+	if until.After(s.Now) {
+		until = s.Now
+	}
+	if o, ok := s.Organization.Get(s.ID); ok && until.After(o.SweptUntil) {
+		o.SweptUntil = until
 		s.Organization.Put(o.ID, o)
 	}
 }

@@ -52,7 +52,7 @@ func (c Extend) Apply(s *State) (Outcome, error) {
 	t.hold(allowance, pool)
 	r.HeldAllowance += allowance
 	r.HeldPool += pool
-	if until := s.Now.Add(c.TimeToLive); until.After(r.ExpiresAt) {
+	if until := expiry(s.Now, c.TimeToLive); until.After(r.ExpiresAt) {
 		r.ExpiresAt = until
 	}
 	s.keep(&t)
@@ -65,11 +65,11 @@ func (c Extend) Apply(s *State) (Outcome, error) {
 func (r Reservation) mayExtend() error {
 	switch r.State {
 	case Committed:
-		return about(AlreadyCommitted, "reservation_id", uuidString(r.ID))
+		return about(AlreadyCommitted, "reservation_id", UUIDString(r.ID))
 	case Released:
-		return about(AlreadyReleased, "reservation_id", uuidString(r.ID))
+		return about(AlreadyReleased, "reservation_id", UUIDString(r.ID))
 	case Expired:
-		return about(ReservationExpired, "reservation_id", uuidString(r.ID))
+		return about(ReservationExpired, "reservation_id", UUIDString(r.ID))
 	default:
 		return nil
 	}
@@ -83,5 +83,5 @@ func (c Extend) extension(r Reservation, now time.Time) Extension {
 }
 
 func (c Extend) fingerprint() Fingerprint {
-	return fingerprint(uuidString(c.ReservationID), strconv.FormatInt(int64(c.Additional), 10), c.TimeToLive.String())
+	return fingerprint(UUIDString(c.ReservationID), strconv.FormatInt(int64(c.Additional), 10), c.TimeToLive.String())
 }

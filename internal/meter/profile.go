@@ -82,7 +82,7 @@ func (c PutMember) Apply(s *State) (Outcome, error) {
 // addedAnother says whether an earlier command of the same batch added an active member beside this one.
 func (s *State) addedAnother(memberID string) bool {
 	added := false
-	s.Members.Each(func(id string, m Member, _ bool) {
+	s.Members.Each(func(id string, _ *Member, m Member) {
 		added = added || (id != memberID && m.State == MemberActive)
 	})
 	return added

@@ -117,8 +117,8 @@ func (t *seat) boundBy() Reason {
 // String is the amount as a decimal number of micros.
 func (m Micros) String() string { return strconv.FormatInt(int64(m), 10) }
 
-// uuidString is the usual form of a UUID.
-func uuidString(id UUID) string {
+// UUIDString is the usual form of a UUID.
+func UUIDString(id UUID) string {
 	h := hex.EncodeToString(id[:])
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }

@@ -79,8 +79,13 @@ func (c Reserve) reservation(t seat, allowance, pool Micros) Reservation {
 	return Reservation{
 		ID: c.ReservationID, MemberID: c.MemberID, RequestID: c.RequestID, Fingerprint: c.fingerprint(),
 		State: Held, Estimate: c.Estimate, HeldAllowance: allowance, HeldPool: pool,
-		PeriodStart: t.period.Start, CreatedAt: t.now, ExpiresAt: t.now.Add(c.TimeToLive), Turn: c.Turn,
+		PeriodStart: t.period.Start, CreatedAt: t.now, ExpiresAt: expiry(t.now, c.TimeToLive), Turn: c.Turn,
 	}
+}
+
+// expiry is when a time to live that begins now is over, to the microsecond, which is as fine as the store keeps time.
+func expiry(now time.Time, ttl time.Duration) time.Time {
+	return now.Add(ttl).Truncate(time.Microsecond)
 }
 
 // fingerprint covers all that a retry must repeat.

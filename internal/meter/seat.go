@@ -73,7 +73,7 @@ func (t *seat) giveBack(r Reservation) (pool Micros) {
 	return r.HeldPool
 }
 
-// charge uses what a turn is charged.
+// charge uses what a turn is charged of the allowance, and notes its overrun. What the pool pays, draw takes.
 func (t *seat) charge(c Charge) error {
 	overrun, err := add(t.period.Overrun, c.Overrun)
 	if err != nil {
@@ -81,11 +81,15 @@ func (t *seat) charge(c Charge) error {
 	}
 	t.period.Overrun = overrun
 	t.period.AllowanceUsed += c.Allowance
-	t.period.PoolUsed += c.Pool
-	t.member.PoolUsedLifetime += c.Pool
-	t.org.Pool.Balance -= c.Pool
-	t.org.Pool.Consumed += c.Pool
 	return nil
+}
+
+// draw takes what a turn is charged out of the pool.
+func (t *seat) draw(amount Micros) {
+	t.period.PoolUsed += amount
+	t.member.PoolUsedLifetime += amount
+	t.org.Pool.Balance -= amount
+	t.org.Pool.Consumed += amount
 }
 
 // mayStart refuses a new turn of a suspended organization or a removed member.

@@ -26,9 +26,9 @@ func (c Commit) Apply(s *State) (Outcome, error) {
 	case r.State == Committed && r.Charge.Actual == c.Actual && r.Tokens == c.Tokens:
 		return Outcome{Reservation: &r, Meter: t.meter()}, nil
 	case r.State == Committed:
-		return Outcome{}, about(AlreadyCommitted, "reservation_id", uuidString(r.ID))
+		return Outcome{}, about(AlreadyCommitted, "reservation_id", UUIDString(r.ID))
 	case r.State == Released:
-		return Outcome{}, about(AlreadyReleased, "reservation_id", uuidString(r.ID))
+		return Outcome{}, about(AlreadyReleased, "reservation_id", UUIDString(r.ID))
 	}
 	charge := t.price(r, c.Actual)
 	return s.settle(r, t, Committed, charge, c.Tokens)
@@ -72,7 +72,7 @@ func (c Release) Apply(s *State) (Outcome, error) {
 	case Released:
 		return Outcome{Reservation: &r, Meter: t.meter()}, nil
 	case Committed:
-		return Outcome{}, about(AlreadyCommitted, "reservation_id", uuidString(r.ID))
+		return Outcome{}, about(AlreadyCommitted, "reservation_id", UUIDString(r.ID))
 	}
 	t.giveBack(r)
 	r.Reason = c.Reason
@@ -89,7 +89,7 @@ func (t *seat) failedCharge(actual Micros) Charge {
 }
 
 // settle closes a reservation whose hold is back: it uses the charge, counts the tokens, and adds one ledger entry for
-// each layer that paid.
+// each layer that paid. The pool is drawn on after the allowance's entry, so that each entry tells the balance after it.
 func (s *State) settle(r Reservation, t seat, to ReservationState, c Charge, tokens TokenUsage) (Outcome, error) {
 	if err := t.charge(c); err != nil {
 		return Outcome{}, err
@@ -103,6 +103,7 @@ func (s *State) settle(r Reservation, t seat, to ReservationState, c Charge, tok
 		s.record(&t.org, entry)
 	}
 	if c.Pool > 0 {
+		t.draw(c.Pool)
 		entry.Kind, entry.Amount = EntryPoolCharge, c.Pool
 		s.record(&t.org, entry)
 	}

@@ -48,6 +48,11 @@ func (s *State) LoadReservation(r Reservation) {
 	s.Requests[r.RequestID] = r.ID
 }
 
+// LoadPeriod adds a period that the store found.
+func (s *State) LoadPeriod(memberID string, p Period) {
+	s.Periods.Load(periodKey(memberID, p.Start), p)
+}
+
 // organization is the organization, which must exist.
 func (s *State) organization() (Organization, error) {
 	o, ok := s.Organization.Get(s.ID)
@@ -79,7 +84,7 @@ func (s *State) turn(id UUID) (Reservation, seat, error) {
 	}
 	r, ok := s.Reservations.Get(id)
 	if !ok {
-		return r, seat{}, about(ReservationNotFound, "reservation_id", uuidString(id))
+		return r, seat{}, about(ReservationNotFound, "reservation_id", UUIDString(id))
 	}
 	t, err := s.seat(r.MemberID)
 	if err != nil {

@@ -9,14 +9,14 @@ type Table[K comparable, V any] struct {
 
 type row[V any] struct {
 	value  V
-	stored bool // The database has it.
+	before *V // As the database has it; nil: it does not.
 	dirty  bool
 }
 
 // Load adds a row as the database has it. A row that is there already stays as it is.
 func (t *Table[K, V]) Load(k K, v V) {
 	if _, ok := t.rows[k]; !ok {
-		t.set(k, &row[V]{value: v, stored: true})
+		t.set(k, &row[V]{value: v, before: &v})
 	}
 }
 
@@ -43,11 +43,12 @@ func (t *Table[K, V]) Put(k K, v V) {
 	r.value = v
 }
 
-// Each calls f with each row that the batch added or changed; stored says whether the database has the row already.
-func (t *Table[K, V]) Each(f func(k K, v V, stored bool)) {
+// Each calls f with each row that the batch added or changed, and with the row as it was before the batch: nil if the
+// batch added it.
+func (t *Table[K, V]) Each(f func(k K, before *V, v V)) {
 	for _, k := range t.touched {
 		r := t.rows[k]
-		f(k, r.value, r.stored)
+		f(k, r.before, r.value)
 	}
 }
 

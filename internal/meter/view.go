@@ -36,3 +36,12 @@ func ViewOf(o Organization, m Member, now time.Time) MemberView {
 	period, _ := m.RunningPeriod(o.Calendar, now)
 	return MemberView{Member: m, OrganizationID: o.ID, PoolUsedPeriod: period.PoolUsed}
 }
+
+// ReservationQuery says which reservations to list, newest first.
+type ReservationQuery struct {
+	OrganizationID string
+	MemberID       string           // Empty: every member's.
+	State          ReservationState // 0: every state.
+	Before         UUID             // Only those made before this one; zero: from the newest.
+	Limit          int
+}

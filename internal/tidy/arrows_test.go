@@ -29,6 +29,8 @@ var arrows = map[string][]string{
 	"cmd/meterd":      everything,
 	"cmd/meterctl":    everything,
 	"cmd/meterbench":  everything,
+	// Log and metrics are handed to those who use them.
+	"internal/telemetry": {"internal/meter", "internal/lane"},
 	// A process and its socket; it knows no table.
 	"internal/localpg": {},
 	// The auditor must not trust the store it checks, nor share its queries.

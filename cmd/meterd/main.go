@@ -1,0 +1,55 @@
+// Command meterd is the server of meter.v1. Its settings are flags, and environment variables of the same names; its log
+// goes to stderr, and stdout tells in one line when it serves.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	_ "time/tzdata" // Months begin in the organizations' zones, whatever the machine knows of them.
+
+	"github.com/spillway-metering/spillway/internal/demo"
+	"github.com/spillway-metering/spillway/internal/server"
+	"github.com/spillway-metering/spillway/internal/telemetry"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	// The first signal drains; from then on a signal does what it does to any program, which is to end it at once.
+	context.AfterFunc(ctx, stop)
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "meterd: "+oneLine(err))
+		os.Exit(1)
+	}
+}
+
+// run serves until the context ends.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	settings, told, err := parse(args, stdout, stderr)
+	if err != nil || told {
+		return err
+	}
+	logger, err := telemetry.NewLogger(stderr, settings.LogLevel, settings.LogFormat)
+	if err != nil {
+		return err
+	}
+	config := settings.server()
+	config.Logger = logger
+	config.Ready = func(ctx context.Context, address string) error {
+		fmt.Fprintln(stdout, "ready: meter.v1 on "+address)
+		if !settings.Demo {
+			return nil
+		}
+		return demo.Show(ctx, address, settings.Grpcurl, stdout)
+	}
+	return server.Run(ctx, config)
+}
+
+// oneLine is an error as one line, however many its causes wrote.
+func oneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}

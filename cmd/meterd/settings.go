@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/spillway-metering/spillway/internal/server"
+)
+
+// settings are the flags of meterd. Each can be given as the environment variable that --help names beside it.
+type settings struct {
+	Listen     string `env:"METER_LISTEN" default:"127.0.0.1:7400" placeholder:"ADDRESS" help:"Where to serve gRPC: host:port of this machine, or unix:/path."`
+	HTTPListen string `env:"METER_HTTP_LISTEN" placeholder:"ADDRESS" help:"Where to serve /metrics, /healthz and /readyz. Not served unless given."`
+
+	DatabaseURL string `env:"METER_DATABASE_URL" placeholder:"URL" help:"PostgreSQL to use, 15 or later. Unless given, meterd starts a private one."`
+	DataDir     string `env:"METER_DATA_DIR" placeholder:"DIR" help:"Where the private PostgreSQL keeps its data. Default: /var/lib/spillway for root, else $XDG_STATE_HOME/spillway or ~/.local/state/spillway."`
+	PostgresBin string `env:"METER_POSTGRES_BIN" placeholder:"DIR" help:"Where the private PostgreSQL's programs are. Searched unless given."`
+
+	Dev     bool   `env:"METER_DEV" help:"For development: serve the test clock."`
+	Demo    bool   `env:"METER_DEMO" help:"Make a firm to try things on, and print calls to try. Needs --dev."`
+	Grpcurl string `env:"METER_GRPCURL" default:"${grpcurl}" placeholder:"PROGRAM" help:"How --demo writes grpcurl in what it prints (${default})."`
+
+	Lanes       int           `env:"METER_LANES" default:"4" help:"Transactions in flight at a time, each on a connection of its own (${default})."`
+	MaxBatch    int           `env:"METER_MAX_BATCH" default:"512" help:"Most requests in one transaction (${default})."`
+	QueueLength int           `env:"METER_QUEUE_LENGTH" default:"4096" help:"Most requests that wait for one lane; more are told to come again (${default})."`
+	QueueAge    time.Duration `env:"METER_QUEUE_AGE" default:"3s" help:"Longest wait for a lane; those who waited longer are told to come again (${default})."`
+
+	DefaultDeadline time.Duration `env:"METER_DEFAULT_DEADLINE" default:"10s" help:"Deadline of a call whose caller gives none (${default})."`
+	DrainTimeout    time.Duration `env:"METER_DRAIN_TIMEOUT" default:"15s" help:"How long running calls may go on once meterd is told to stop (${default})."`
+	SweepInterval   time.Duration `env:"METER_SWEEP_INTERVAL" default:"1s" help:"How often expired holds are looked for (${default})."`
+
+	LogLevel  string `env:"METER_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: ${enum} (${default})."`
+	LogFormat string `env:"METER_LOG_FORMAT" enum:"text,json" default:"text" help:"Form of the log on stderr: ${enum} (${default})."`
+
+	Version kong.VersionFlag `help:"Print the version and end."`
+}
+
+// parse reads the settings. told is true if the arguments only asked for help or the version, which has been printed.
+func parse(args []string, stdout, stderr io.Writer) (s settings, told bool, err error) {
+	parser, err := kong.New(&s,
+		kong.Name("meterd"),
+		kong.Description("Serves meter.v1: metering, allowances and pools for turns of an AI assistant."),
+		kong.Vars{"version": version(), "grpcurl": "grpcurl"},
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { told = true }),
+	)
+	if err != nil {
+		return s, false, fmt.Errorf("settings: %w", err)
+	}
+	_, err = parser.Parse(args)
+	if told {
+		return s, true, nil
+	}
+	return s, false, err
+}
+
+// Validate is called by kong once all settings are read.
+func (s *settings) Validate() error {
+	if s.Demo && !s.Dev {
+		return errors.New("--demo needs --dev")
+	}
+	for name, n := range map[string]int{
+		"--lanes": s.Lanes, "--max-batch": s.MaxBatch, "--queue-length": s.QueueLength,
+	} {
+		if n < 1 {
+			return fmt.Errorf("%s must be at least 1, not %d", name, n)
+		}
+	}
+	for name, d := range map[string]time.Duration{
+		"--queue-age": s.QueueAge, "--default-deadline": s.DefaultDeadline,
+		"--drain-timeout": s.DrainTimeout, "--sweep-interval": s.SweepInterval,
+	} {
+		if d < time.Millisecond {
+			return fmt.Errorf("%s must be at least 1ms, not %s", name, d)
+		}
+	}
+	return nil
+}
+
+func (s *settings) server() server.Config {
+	return server.Config{
+		Listen: s.Listen, HTTPListen: s.HTTPListen,
+		DatabaseURL: s.DatabaseURL, DataDir: s.DataDir, PostgresBin: s.PostgresBin, Dev: s.Dev,
+		Lanes: s.Lanes, MaxBatch: s.MaxBatch, QueueLength: s.QueueLength, QueueAge: s.QueueAge,
+		DefaultDeadline: s.DefaultDeadline, DrainTimeout: s.DrainTimeout, SweepInterval: s.SweepInterval,
+	}
+}
+
+// version is that of the build: the module's, and the commit it was made from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "meterd, version unknown"
+	}
+	v := "meterd " + info.Main.Version
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			v += " " + setting.Value
+		}
+	}
+	return v
+}

@@ -1,0 +1,57 @@
+package lane
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
+
+// answer is what a command gets once its batch is on disk.
+type answer struct {
+	outcome meter.Outcome
+	err     error
+}
+
+// needsOf are a batch's organizations, in the order in which they are locked, and the rows its commands must see.
+func needsOf(batch []*item) ([]string, meter.Needs) {
+	var needs meter.Needs
+	organizations := make([]string, 0, len(batch))
+	for _, it := range batch {
+		organizations = append(organizations, it.command.Organization())
+		it.command.Need(&needs)
+	}
+	slices.Sort(organizations)
+	return slices.Compact(organizations), needs
+}
+
+// apply applies commands in order of arrival. A refusal is an answer; any other error is a fault and ends the batch.
+func apply(batch []*item, states map[string]*meter.State) ([]answer, error) {
+	answers := make([]answer, len(batch))
+	for i, it := range batch {
+		outcome, err := it.command.Apply(states[it.command.Organization()])
+		var refusal *meter.Refusal
+		if err != nil && !errors.As(err, &refusal) {
+			return nil, err
+		}
+		answers[i] = answer{outcome, err}
+	}
+	return answers, nil
+}
+
+// deliver answers the callers of a batch that is on disk, and counts the refusals.
+func deliver(batch []*item, answers []answer) (refused int) {
+	for i, a := range answers {
+		if a.err != nil {
+			refused++
+		}
+		batch[i].answer(a.outcome, a.err)
+	}
+	return refused
+}
+
+// unavailable says whether the same may be tried again.
+func unavailable(err error) bool {
+	var refusal *meter.Refusal
+	return errors.As(err, &refusal) && refusal.Reason == meter.Unavailable
+}

@@ -1,0 +1,155 @@
+package lane
+
+import (
+	"context"
+	"time"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
+
+// item is a command that waits for its outcome.
+type item struct {
+	ctx     context.Context // The caller's: looked at once, before the command is taken into a batch.
+	command meter.Command
+	queued  time.Time
+	done    chan struct{} // Closed once outcome and err are set.
+	outcome meter.Outcome
+	err     error
+}
+
+func (it *item) answer(o meter.Outcome, err error) {
+	it.outcome, it.err = o, err
+	close(it.done)
+}
+
+// worker is one lane.
+type worker struct {
+	config  Config
+	session Session
+	queue   chan *item
+}
+
+// run carries batch after batch until the queue is closed and empty.
+func (w *worker) run() {
+	defer w.session.Close()
+	for it := range w.queue {
+		if batch := w.gather(it); len(batch) > 0 {
+			w.carry(batch)
+		}
+	}
+}
+
+// gather takes what waits behind the first command, without waiting for more.
+func (w *worker) gather(first *item) []*item {
+	batch := w.take(nil, first)
+	for len(batch) < w.config.MaxBatch {
+		select {
+		case it, open := <-w.queue:
+			if !open {
+				return batch
+			}
+			batch = w.take(batch, it)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// take adds a command to a batch, unless it waited too long or its caller has gone: it was not applied then, and will
+// not be.
+func (w *worker) take(batch []*item, it *item) []*item {
+	switch {
+	case it.ctx.Err() != nil:
+		it.answer(meter.Outcome{}, it.ctx.Err())
+	case time.Since(it.queued) > w.config.MaxQueueAge:
+		it.answer(meter.Outcome{}, &meter.Refusal{Reason: meter.Overloaded, Cause: errOld})
+	default:
+		batch = append(batch, it)
+	}
+	return batch
+}
+
+// carry applies a batch, again while the store is unavailable and there are attempts left: what its commands make is
+// named before the first attempt, so that after a COMMIT whose fate is unknown a second attempt is the same as once. A
+// batch that fails through a fault is carried command by command, so that one command's fault is not another's.
+func (w *worker) carry(batch []*item) {
+	stats := BatchStats{Commands: len(batch), OldestWait: time.Since(batch[0].queued)}
+	var err error
+	for stats.Attempts < w.config.Attempts {
+		if stats.Attempts > 0 {
+			w.pause(stats.Attempts)
+		}
+		stats.Attempts++
+		if err = w.try(batch, &stats); err == nil || !unavailable(err) {
+			break
+		}
+	}
+	stats.Err = err
+	w.config.Observe(stats)
+	switch {
+	case err == nil:
+	case len(batch) > 1 && !unavailable(err):
+		for _, it := range batch {
+			w.carry([]*item{it})
+		}
+	default:
+		w.config.Logger.Error("batch given up", "commands", len(batch), "attempts", stats.Attempts, "error", err)
+		for _, it := range batch {
+			it.answer(meter.Outcome{}, err)
+		}
+	}
+}
+
+// pause waits before a further attempt, longer each time: 20, 80, 320 ms.
+func (w *worker) pause(attempts int) {
+	<-time.After(5 * time.Millisecond << (2 * attempts))
+}
+
+// try is one attempt at a batch: load, apply, save, answer. While more holds are due than one transaction takes, it
+// first gives those back in transactions of their own.
+func (w *worker) try(batch []*item, stats *BatchStats) error {
+	ctx, cancel := context.WithTimeout(context.Background(), w.config.BatchTimeout)
+	defer cancel()
+	for {
+		more, err := w.transaction(ctx, batch, stats)
+		if err != nil {
+			w.session.Abandon()
+			return err
+		}
+		if !more {
+			return nil
+		}
+	}
+}
+
+// transaction carries the batch, unless more holds are due than were loaded: then it only gives those back, and answers
+// that there are more.
+func (w *worker) transaction(ctx context.Context, batch []*item, stats *BatchStats) (more bool, err error) {
+	began := time.Now()
+	organizations, needs := needsOf(batch)
+	states, err := w.session.Load(ctx, organizations, needs)
+	if err != nil {
+		return false, err
+	}
+	loaded := time.Now()
+	for _, s := range states {
+		stats.Expired += s.ExpireDue()
+		more = more || s.MoreDue
+	}
+	var answers []answer
+	if !more {
+		answers, err = apply(batch, states)
+		if err != nil {
+			return false, err
+		}
+	}
+	applied := time.Now()
+	if err := w.session.Save(ctx, states); err != nil {
+		return false, err
+	}
+	stats.Organizations = len(organizations)
+	stats.Load, stats.Apply, stats.Save = loaded.Sub(began), applied.Sub(loaded), time.Since(applied)
+	stats.Refused = deliver(batch, answers)
+	return more, nil
+}

@@ -1,0 +1,247 @@
+package meter_test
+
+import (
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+	"pgregory.net/rapid"
+)
+
+// memory is a store that keeps rows in maps. For each batch it loads what the commands asked for and nothing else, as
+// the real store does, so a rule that looks at a row it did not ask for does not find it.
+type memory struct {
+	plans map[string]meter.Plan
+	firms map[string]*firm
+}
+
+// firm is all rows of one organization.
+type firm struct {
+	organization map[string]meter.Organization
+	members      map[string]meter.Member
+	periods      map[meter.PeriodKey]meter.Period
+	reservations map[meter.UUID]meter.Reservation
+	extensions   map[string]meter.Extension
+	movements    map[meter.MovementKey]meter.Entry
+	changes      map[meter.UUID]meter.AccessChange
+	entries      []meter.Entry
+}
+
+// result is what a command came to: an outcome, or a refusal.
+type result struct {
+	outcome meter.Outcome
+	refusal *meter.Refusal
+}
+
+func newMemory() *memory {
+	return &memory{plans: map[string]meter.Plan{}, firms: map[string]*firm{}}
+}
+
+// apply runs the commands as one batch: load, give back what is due, apply in order, save. It checks on the way that a
+// refused command changed nothing, that rows are added or replaced as the rules say, and that all promises hold after.
+func (m *memory) apply(t rapid.TB, now time.Time, commands ...meter.Command) []result {
+	t.Helper()
+	var needs meter.Needs
+	for _, c := range commands {
+		c.Need(&needs)
+	}
+	states := map[string]*meter.State{}
+	results := make([]result, 0, len(commands))
+	for _, c := range commands {
+		id := c.Organization()
+		if states[id] == nil {
+			states[id] = m.load(id, now, needs)
+			states[id].ExpireDue()
+		}
+		results = append(results, applyOne(t, states[id], c))
+	}
+	for id, s := range states {
+		m.save(t, id, s)
+		audit(t, m.firm(id))
+	}
+	return results
+}
+
+func applyOne(t rapid.TB, s *meter.State, c meter.Command) result {
+	t.Helper()
+	before := pictureOf(s)
+	outcome, err := c.Apply(s)
+	if err == nil {
+		return result{outcome: outcome}
+	}
+	refusal := new(meter.Refusal)
+	if !errors.As(err, &refusal) {
+		t.Fatalf("%+v failed and was not refused: %v", c, err)
+	}
+	if after := pictureOf(s); !reflect.DeepEqual(before, after) {
+		t.Fatalf("%+v was refused with %v and left something behind:\nbefore %+v\nafter  %+v", c, err, before, after)
+	}
+	if !reflect.DeepEqual(outcome, meter.Outcome{}) {
+		t.Fatalf("%+v was refused with %v and has the outcome %+v", c, err, outcome)
+	}
+	return result{refusal: refusal}
+}
+
+// firm is the organization of that id, without any row if it is new.
+func (m *memory) firm(id string) *firm {
+	if m.firms[id] == nil {
+		m.firms[id] = &firm{
+			organization: map[string]meter.Organization{}, members: map[string]meter.Member{},
+			periods: map[meter.PeriodKey]meter.Period{}, reservations: map[meter.UUID]meter.Reservation{},
+			extensions: map[string]meter.Extension{}, movements: map[meter.MovementKey]meter.Entry{},
+			changes: map[meter.UUID]meter.AccessChange{},
+		}
+	}
+	return m.firms[id]
+}
+
+// load answers the state that a batch sees of an organization.
+func (m *memory) load(id string, now time.Time, n meter.Needs) *meter.State {
+	s, f := meter.NewState(id, now), m.firm(id)
+	load(&s.Organization, f.organization, id)
+	load(&s.Plans, m.plans, f.organization[id].PlanID)
+	load(&s.Plans, m.plans, n.Plans...)
+	load(&s.Members, f.members, keysOf(id, n.Members)...)
+	load(&s.Extensions, f.extensions, keysOf(id, n.Extensions)...)
+	load(&s.Changes, f.changes, idsOf(id, n.AccessChanges)...)
+	for _, memberID := range keysOf(id, n.OtherMembers) {
+		s.OtherMembers[memberID] = f.hasOther(memberID)
+	}
+	for _, requestID := range keysOf(id, n.TopUps) {
+		load(&s.Movements, f.movements, meter.MovementKey{Kind: meter.EntryTopUp, RequestID: requestID})
+		s.RefundedOf[requestID] = f.refundedOf(requestID)
+	}
+	for _, requestID := range keysOf(id, n.Refunds) {
+		load(&s.Movements, f.movements, meter.MovementKey{Kind: meter.EntryRefund, RequestID: requestID})
+	}
+	f.loadReservations(s, n)
+	return s
+}
+
+// loadReservations adds the reservations that were asked for and those that are due, with their members and periods.
+func (f *firm) loadReservations(s *meter.State, n meter.Needs) {
+	ids, requests := idsOf(s.ID, n.Reservations), keysOf(s.ID, n.ReserveRequests)
+	for _, r := range f.reservations {
+		due := r.State == meter.Held && r.ExpiresAt.After(f.organization[s.ID].SweptUntil) && !r.ExpiresAt.After(s.Now)
+		if due {
+			s.SweptUntil = s.Now
+		}
+		if due || slices.Contains(ids, r.ID) || slices.Contains(requests, r.RequestID) {
+			s.LoadReservation(r)
+			load(&s.Members, f.members, r.MemberID)
+			load(&s.Periods, f.periods, meter.PeriodKey{MemberID: r.MemberID, Start: r.PeriodStart.UnixMicro()})
+		}
+	}
+}
+
+// save keeps what a batch changed.
+func (m *memory) save(t rapid.TB, id string, s *meter.State) {
+	t.Helper()
+	f := m.firm(id)
+	save(t, f.organization, &s.Organization)
+	save(t, f.members, &s.Members)
+	save(t, f.periods, &s.Periods)
+	save(t, f.reservations, &s.Reservations)
+	save(t, f.extensions, &s.Extensions)
+	save(t, f.movements, &s.Movements)
+	save(t, f.changes, &s.Changes)
+	save(t, m.plans, &s.Plans)
+	f.entries = append(f.entries, s.Entries()...)
+}
+
+// clone answers a store of its own with the same rows. Rows are never changed in place, so copying the maps will do.
+func (m *memory) clone() *memory {
+	other := &memory{plans: maps.Clone(m.plans), firms: map[string]*firm{}}
+	for id, f := range m.firms {
+		other.firms[id] = &firm{
+			organization: maps.Clone(f.organization), members: maps.Clone(f.members), periods: maps.Clone(f.periods),
+			reservations: maps.Clone(f.reservations), extensions: maps.Clone(f.extensions),
+			movements: maps.Clone(f.movements), changes: maps.Clone(f.changes), entries: slices.Clone(f.entries),
+		}
+	}
+	return other
+}
+
+func (f *firm) hasOther(memberID string) bool {
+	for id, m := range f.members {
+		if id != memberID && m.State == meter.MemberActive {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *firm) refundedOf(topUp string) (sum meter.Micros) {
+	for _, e := range f.entries {
+		if e.Kind == meter.EntryRefund && e.TopUpRequestID == topUp {
+			sum += e.Amount
+		}
+	}
+	return sum
+}
+
+func load[K comparable, V any](table *meter.Table[K, V], rows map[K]V, keys ...K) {
+	for _, k := range keys {
+		if v, ok := rows[k]; ok {
+			table.Load(k, v)
+		}
+	}
+}
+
+// save replaces the rows that a batch changed, and fails if a row is not the one that the batch thinks it replaces.
+func save[K comparable, V any](t rapid.TB, rows map[K]V, table *meter.Table[K, V]) {
+	t.Helper()
+	table.Each(func(k K, before *V, v V) {
+		stored, exists := rows[k]
+		switch {
+		case exists && before == nil:
+			t.Fatalf("a row is added that exists: %+v, new %+v", stored, v)
+		case !exists && before != nil:
+			t.Fatalf("a row is replaced that does not exist: %+v", v)
+		case exists && !reflect.DeepEqual(stored, *before):
+			t.Fatalf("a row is replaced that is not the one loaded: %+v, loaded %+v", stored, *before)
+		}
+		rows[k] = v
+	})
+}
+
+func keysOf(organizationID string, keys []meter.Key) (ids []string) {
+	for _, k := range keys {
+		if k.OrganizationID == organizationID {
+			ids = append(ids, k.ID)
+		}
+	}
+	return ids
+}
+
+func idsOf(organizationID string, keys []meter.IDKey) (ids []meter.UUID) {
+	for _, k := range keys {
+		if k.OrganizationID == organizationID {
+			ids = append(ids, k.ID)
+		}
+	}
+	return ids
+}
+
+// pictureOf is all that a state holds, to be compared with what it held before.
+func pictureOf(s *meter.State) []any {
+	return []any{
+		rowsOf(&s.Organization), rowsOf(&s.Plans), rowsOf(&s.Members), rowsOf(&s.Periods), rowsOf(&s.Reservations),
+		rowsOf(&s.Extensions), rowsOf(&s.Movements), rowsOf(&s.Changes), maps.Clone(s.Requests), maps.Clone(s.RefundedOf),
+		maps.Clone(s.OtherMembers), slices.Clone(s.Entries()), s.MoreDue, s.SweptUntil,
+	}
+}
+
+// rowsOf is the rows of a table, and the keys of those that the batch added or changed.
+func rowsOf[K comparable, V any](table *meter.Table[K, V]) []any {
+	rows := map[K]V{}
+	for _, k := range table.Keys() {
+		rows[k], _ = table.Get(k)
+	}
+	var touched []K
+	table.Each(func(k K, _ *V, _ V) { touched = append(touched, k) })
+	return []any{rows, touched}
+}

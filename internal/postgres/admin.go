@@ -1,0 +1,90 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
+
+const (
+	putPlan = `INSERT INTO plan (plan_id, kind, seat_allowance_micros, limit_orchestrators, limit_devices,
+			limit_private_projects, abuse_tokens, abuse_window, failed_turn_policy)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT ON CONSTRAINT plan_id_once DO UPDATE SET kind = excluded.kind,
+			seat_allowance_micros = excluded.seat_allowance_micros, limit_orchestrators = excluded.limit_orchestrators,
+			limit_devices = excluded.limit_devices, limit_private_projects = excluded.limit_private_projects,
+			abuse_tokens = excluded.abuse_tokens, abuse_window = excluded.abuse_window,
+			failed_turn_policy = excluded.failed_turn_policy`
+
+	// readDueOrganizations finds those with a reservation that fell due since they were last swept. It looks at one index
+	// entry of each organization.
+	readDueOrganizations = `SELECT o.organization_id FROM organization o WHERE EXISTS (
+			SELECT 1 FROM reservation r WHERE r.organization_id = o.organization_id
+				AND r.expires_at > '-infinity' AND r.expires_at > o.swept_until AND r.expires_at <= $1)
+		ORDER BY o.organization_id LIMIT $2`
+
+	addToClock = `INSERT INTO test_clock (shift) VALUES ($1)
+		ON CONFLICT ON CONSTRAINT test_clock_once DO UPDATE SET shift = test_clock.shift + excluded.shift`
+	setClock = `INSERT INTO test_clock (shift) VALUES ($1::timestamptz - clock_timestamp())
+		ON CONFLICT ON CONSTRAINT test_clock_once DO UPDATE SET shift = $1::timestamptz - clock_timestamp()`
+)
+
+// dueOrganizationsLimit bounds how many organizations one look finds; the next look finds the others.
+const dueOrganizationsLimit = 1000
+
+// PutPlan creates or replaces a plan. It is the one write beside the lanes: a plan belongs to no organization.
+func (s *Store) PutPlan(ctx context.Context, p meter.Plan) error {
+	return s.write(ctx, putPlan, p.ID, int16(p.Kind), int64(p.SeatAllowance), p.Limits.Orchestrators, p.Limits.Devices,
+		p.Limits.PrivateProjects, p.Abuse.Tokens, p.Abuse.Window, int16(p.FailedTurns))
+}
+
+// DueOrganizations are organizations with holds that fell due.
+func (s *Store) DueOrganizations(ctx context.Context) ([]string, error) {
+	now, err := s.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return list(ctx, s, func(id *string) []any { return []any{id} }, readDueOrganizations, now, dueOrganizationsLimit)
+}
+
+// Now is the time that the rules see.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	var now time.Time
+	err := s.readers.QueryRow(ctx, s.sql.now).Scan(instant{&now})
+	return now, fault(err)
+}
+
+// errNoTestClock is a fault of the program: the test clock's service is not served without --dev.
+var errNoTestClock = errors.New("the store was opened without the test clock")
+
+// ShiftClock moves the test clock by a span and answers the time it then shows.
+func (s *Store) ShiftClock(ctx context.Context, by time.Duration) (time.Time, error) {
+	return s.moveClock(ctx, addToClock, by)
+}
+
+// SetClock moves the test clock to a time, and answers the time it then shows.
+func (s *Store) SetClock(ctx context.Context, to time.Time) (time.Time, error) {
+	return s.moveClock(ctx, setClock, to)
+}
+
+func (s *Store) moveClock(ctx context.Context, sql string, arg any) (time.Time, error) {
+	if !s.config.TestClock {
+		return time.Time{}, errNoTestClock
+	}
+	if err := s.write(ctx, sql, arg); err != nil {
+		return time.Time{}, err
+	}
+	return s.Now(ctx)
+}
+
+// write executes one statement on a reader's connection, in a transaction that may write.
+func (s *Store) write(ctx context.Context, sql string, args ...any) error {
+	return fault(pgx.BeginTxFunc(ctx, s.readers, pgx.TxOptions{AccessMode: pgx.ReadWrite}, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, sql, args...)
+		return err
+	}))
+}

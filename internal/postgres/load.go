@@ -1,0 +1,148 @@
+package postgres
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
+
+// Each statement of a load sees what was committed before the organizations were locked, because under READ COMMITTED
+// each takes a snapshot of its own, after the lock.
+const (
+	lockOrganizations = `SELECT ` + organizationColumns + ` FROM organization o
+		WHERE o.organization_id = ANY($1::text[]) ORDER BY o.organization_id FOR NO KEY UPDATE`
+
+	loadPlans = `SELECT ` + planColumns + ` FROM plan p WHERE p.plan_id IN (
+		SELECT o.plan_id FROM organization o WHERE o.organization_id = ANY($1::text[]) UNION SELECT unnest($2::text[]))`
+
+	// loadDue tells the batch's time, and of each organization how many reservations fell due since it was last swept
+	// and up to when they were looked at. It stops at a bound, but never between two that fall due at the same instant.
+	loadDue = `SELECT c.now, d.organization_id, d.visited, d.until
+		FROM (SELECT {now} AS now) c LEFT JOIN LATERAL (
+			SELECT o.organization_id, count(*) AS visited, max(v.expires_at) AS until
+			FROM organization o CROSS JOIN LATERAL (
+				SELECT r.expires_at FROM reservation r WHERE r.organization_id = o.organization_id
+					AND r.expires_at > '-infinity' AND r.expires_at > o.swept_until AND r.expires_at <= c.now
+				ORDER BY r.expires_at FETCH FIRST ($2::bigint) ROWS WITH TIES) v
+			WHERE o.organization_id = ANY($1::text[]) GROUP BY o.organization_id) d ON true`
+
+	// withSeat joins a reservation with its member and, where that period has ended, with its period.
+	withSeat = ` JOIN member m ON m.organization_id = r.organization_id AND m.member_id = r.member_id
+		LEFT JOIN member_period e ON e.organization_id = r.organization_id AND e.member_id = r.member_id
+			AND e.period_start = r.period_start`
+	turnColumns = `r.organization_id, ` + reservationColumns + `, ` + memberColumns + `, ` + periodColumns
+
+	// loadLapsed loads those of the reservations that loadDue looked at which are still open.
+	loadLapsed = `SELECT ` + turnColumns + ` FROM organization o CROSS JOIN LATERAL (
+			SELECT * FROM reservation r WHERE r.organization_id = o.organization_id
+				AND r.expires_at > '-infinity' AND r.expires_at > o.swept_until AND r.expires_at <= (SELECT {now})
+			ORDER BY r.expires_at FETCH FIRST ($2::bigint) ROWS WITH TIES) r` + withSeat + `
+		WHERE o.organization_id = ANY($1::text[]) AND r.state = 1`
+
+	loadReservations = `SELECT ` + turnColumns + `
+		FROM unnest($1::text[], $2::uuid[]) AS k (organization_id, reservation_id)
+		JOIN reservation r ON r.organization_id = k.organization_id AND r.reservation_id = k.reservation_id` + withSeat
+
+	loadRequests = `SELECT ` + turnColumns + `
+		FROM unnest($1::text[], $2::text[]) AS k (organization_id, request_id)
+		JOIN reservation r ON r.organization_id = k.organization_id AND r.request_id = k.request_id` + withSeat
+
+	loadMembers = `SELECT m.organization_id, ` + memberColumns + `
+		FROM unnest($1::text[], $2::text[]) AS k (organization_id, member_id)
+		JOIN member m ON m.organization_id = k.organization_id AND m.member_id = k.member_id`
+
+	loadOtherMembers = `SELECT k.organization_id, k.member_id
+		FROM unnest($1::text[], $2::text[]) AS k (organization_id, member_id)
+		WHERE EXISTS (SELECT 1 FROM member m WHERE m.organization_id = k.organization_id
+			AND m.member_id <> k.member_id AND m.state = 1)`
+
+	loadExtensions = `SELECT x.organization_id, x.request_id, x.request_fingerprint, x.reservation_id, x.at,
+			x.additional_micros, x.expires_at
+		FROM unnest($1::text[], $2::text[]) AS k (organization_id, request_id)
+		JOIN extension x ON x.organization_id = k.organization_id AND x.request_id = k.request_id`
+
+	loadTopUps = `SELECT l.organization_id, ` + entryColumns + `, (SELECT coalesce(sum(f.amount_micros), 0)::bigint
+			FROM ledger_entry f WHERE f.organization_id = l.organization_id AND f.kind = 2
+				AND f.top_up_request_id = l.request_id)
+		FROM unnest($1::text[], $2::text[]) AS k (organization_id, request_id)
+		JOIN ledger_entry l ON l.organization_id = k.organization_id AND l.kind = 1 AND l.request_id = k.request_id`
+
+	loadRefunds = `SELECT l.organization_id, ` + entryColumns + `, 0::bigint
+		FROM unnest($1::text[], $2::text[]) AS k (organization_id, request_id)
+		JOIN ledger_entry l ON l.organization_id = k.organization_id AND l.kind = 2 AND l.request_id = k.request_id`
+
+	loadAccessChanges = `SELECT c.organization_id, c.change_id
+		FROM unnest($1::text[], $2::uuid[]) AS k (organization_id, change_id)
+		JOIN access_change c ON c.organization_id = k.organization_id AND c.change_id = k.change_id`
+)
+
+// loader builds the round trip that opens a batch, and reads what it answers into states.
+type loader struct {
+	store         *Store
+	batch         pgx.Batch
+	organizations []string
+	states        map[string]*meter.State
+}
+
+func newLoader(s *Store, organizations []string) *loader {
+	l := &loader{store: s, organizations: organizations, states: make(map[string]*meter.State, len(organizations))}
+	for _, id := range organizations {
+		l.states[id] = meter.NewState(id, time.Time{})
+	}
+	return l
+}
+
+// queue adds the statements of a load; those that always find nothing are left out.
+func (l *loader) queue(n meter.Needs) {
+	l.batch.Queue("begin")
+	l.batch.Queue(lockOrganizations, l.organizations).Query(l.readOrganizations)
+	l.batch.Queue(loadPlans, l.organizations, n.Plans).Query(l.readPlans)
+	l.batch.Queue(l.store.sql.due, l.organizations, l.store.config.DueLimit).Query(l.readDue)
+	l.batch.Queue(l.store.sql.lapsed, l.organizations, l.store.config.DueLimit).Query(l.readTurns)
+	l.queueIDs(loadReservations, n.Reservations, l.readTurns)
+	l.queueKeys(loadRequests, n.ReserveRequests, l.readTurns)
+	l.queueKeys(loadMembers, n.Members, l.readMembers)
+	l.queueKeys(loadOtherMembers, n.OtherMembers, l.readOtherMembers)
+	l.queueKeys(loadExtensions, n.Extensions, l.readExtensions)
+	l.queueKeys(loadTopUps, n.TopUps, l.readMovements)
+	l.queueKeys(loadRefunds, n.Refunds, l.readMovements)
+	l.queueIDs(loadAccessChanges, n.AccessChanges, l.readAccessChanges)
+}
+
+func (l *loader) queueKeys(sql string, keys []meter.Key, read func(pgx.Rows) error) {
+	if keys = distinct(keys); len(keys) > 0 {
+		organizations := column(keys, func(k *meter.Key) string { return k.OrganizationID })
+		l.batch.Queue(sql, organizations, column(keys, func(k *meter.Key) string { return k.ID })).Query(read)
+	}
+}
+
+func (l *loader) queueIDs(sql string, keys []meter.IDKey, read func(pgx.Rows) error) {
+	if keys = distinct(keys); len(keys) > 0 {
+		organizations := column(keys, func(k *meter.IDKey) string { return k.OrganizationID })
+		l.batch.Queue(sql, organizations, column(keys, func(k *meter.IDKey) meter.UUID { return k.ID })).Query(read)
+	}
+}
+
+// distinct drops what is there already, in place.
+func distinct[K comparable](keys []K) []K {
+	seen := make(map[K]struct{}, len(keys))
+	kept := keys[:0]
+	for _, k := range keys {
+		if _, again := seen[k]; !again {
+			seen[k] = struct{}{}
+			kept = append(kept, k)
+		}
+	}
+	return kept
+}
+
+// column is one attribute of all rows, as a statement's array parameter.
+func column[R, V any](rows []R, of func(*R) V) []V {
+	values := make([]V, len(rows))
+	for i := range rows {
+		values[i] = of(&rows[i])
+	}
+	return values
+}

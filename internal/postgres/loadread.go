@@ -1,0 +1,148 @@
+package postgres
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
+
+func (l *loader) readOrganizations(rows pgx.Rows) error {
+	return each(rows, func() error {
+		var row organizationRow
+		if err := rows.Scan(row.targets()...); err != nil {
+			return err
+		}
+		o, err := row.organization()
+		if err == nil {
+			l.states[o.ID].Organization.Load(o.ID, o)
+		}
+		return err
+	})
+}
+
+// readPlans gives every plan to every state: they are few, and each state looks up its own.
+func (l *loader) readPlans(rows pgx.Rows) error {
+	return each(rows, func() error {
+		var p meter.Plan
+		if err := rows.Scan(planTargets(&p)...); err != nil {
+			return err
+		}
+		for _, s := range l.states {
+			s.Plans.Load(p.ID, p)
+		}
+		return nil
+	})
+}
+
+func (l *loader) readDue(rows pgx.Rows) error {
+	return each(rows, func() error {
+		var now, until time.Time
+		var organization *string
+		var visited *int
+		if err := rows.Scan(instant{&now}, &organization, &visited, instant{&until}); err != nil {
+			return err
+		}
+		for _, s := range l.states {
+			s.Now = now
+		}
+		if organization != nil {
+			s := l.states[*organization]
+			s.SweptUntil, s.MoreDue = until, *visited >= l.store.config.DueLimit
+		}
+		return nil
+	})
+}
+
+func (l *loader) readTurns(rows pgx.Rows) error {
+	var (
+		organization string
+		r            meter.Reservation
+		m            meter.Member
+		p            meter.Period
+	)
+	targets := append([]any{&organization}, reservationTargets(&r)...)
+	targets = append(append(targets, memberTargets(&m)...), periodTargets(&p)...)
+	return each(rows, func() error {
+		r, m, p = meter.Reservation{}, meter.Member{}, meter.Period{}
+		if err := rows.Scan(targets...); err != nil {
+			return err
+		}
+		s := l.states[organization]
+		s.LoadReservation(r)
+		s.Members.Load(m.ID, m)
+		if !p.Start.IsZero() {
+			s.LoadPeriod(m.ID, p)
+		}
+		return nil
+	})
+}
+
+func (l *loader) readMembers(rows pgx.Rows) error {
+	var organization string
+	var m meter.Member
+	targets := append([]any{&organization}, memberTargets(&m)...)
+	return each(rows, func() error {
+		m = meter.Member{}
+		if err := rows.Scan(targets...); err != nil {
+			return err
+		}
+		l.states[organization].Members.Load(m.ID, m)
+		return nil
+	})
+}
+
+func (l *loader) readOtherMembers(rows pgx.Rows) error {
+	return each(rows, func() error {
+		var organization, member string
+		if err := rows.Scan(&organization, &member); err != nil {
+			return err
+		}
+		l.states[organization].OtherMembers[member] = true
+		return nil
+	})
+}
+
+func (l *loader) readExtensions(rows pgx.Rows) error {
+	return each(rows, func() error {
+		var organization string
+		var x meter.Extension
+		err := rows.Scan(&organization, &x.RequestID, digest{&x.Fingerprint}, &x.ReservationID, instant{&x.At},
+			(*int64)(&x.Additional), instant{&x.ExpiresAt})
+		if err == nil {
+			l.states[organization].Extensions.Load(x.RequestID, x)
+		}
+		return err
+	})
+}
+
+func (l *loader) readMovements(rows pgx.Rows) error {
+	return each(rows, func() error {
+		var organization string
+		var e meter.Entry
+		var refunded meter.Micros
+		targets := append([]any{&organization}, entryTargets(&e)...)
+		if err := rows.Scan(append(targets, (*int64)(&refunded))...); err != nil {
+			return err
+		}
+		s := l.states[organization]
+		s.Movements.Load(meter.MovementKey{Kind: e.Kind, RequestID: e.RequestID}, e)
+		if e.Kind == meter.EntryTopUp {
+			s.RefundedOf[e.RequestID] = refunded
+		}
+		return nil
+	})
+}
+
+func (l *loader) readAccessChanges(rows pgx.Rows) error {
+	return each(rows, func() error {
+		var organization string
+		var c meter.AccessChange
+		if err := rows.Scan(&organization, &c.ID); err != nil {
+			return err
+		}
+		l.states[organization].Changes.Load(c.ID, c)
+		return nil
+	})
+}

@@ -1,0 +1,240 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
+
+const (
+	readPlan  = `SELECT ` + planColumns + ` FROM plan p WHERE p.plan_id = $1`
+	readPlans = `SELECT ` + planColumns + ` FROM plan p WHERE p.plan_id > $1 ORDER BY p.plan_id LIMIT $2`
+
+	readOrganization  = `SELECT ` + organizationColumns + ` FROM organization o WHERE o.organization_id = $1`
+	readOrganizations = `SELECT ` + organizationColumns + ` FROM organization o
+		WHERE o.organization_id > $1 ORDER BY o.organization_id LIMIT $2`
+
+	readMeter = `SELECT {now}, ` + organizationColumns + `, ` + planColumns + `, ` + memberColumns + `
+		FROM organization o JOIN plan p ON p.plan_id = o.plan_id
+			JOIN member m ON m.organization_id = o.organization_id AND m.member_id = $2
+		WHERE o.organization_id = $1`
+	readMember = `SELECT {now}, ` + organizationColumns + `, ` + memberColumns + `
+		FROM organization o JOIN member m ON m.organization_id = o.organization_id AND m.member_id = $2
+		WHERE o.organization_id = $1`
+	readMembers = `SELECT {now}, ` + organizationColumns + `, ` + memberColumns + `
+		FROM organization o JOIN member m ON m.organization_id = o.organization_id
+		WHERE o.organization_id = $1 AND m.member_id > $2 ORDER BY m.member_id LIMIT $3`
+
+	readReservation = `SELECT ` + reservationColumns + ` FROM reservation r
+		WHERE r.organization_id = $1 AND r.reservation_id = $2`
+	readReservations = `SELECT ` + reservationColumns + ` FROM reservation r
+		WHERE r.organization_id = $1 AND r.reservation_id < $2 AND ($3 = '' OR r.member_id = $3)
+			AND ($4::smallint = 0 OR r.state = $4)
+		ORDER BY r.reservation_id DESC LIMIT $5`
+
+	readEntries = `SELECT ` + entryColumns + ` FROM ledger_entry l
+		WHERE l.organization_id = $1 AND l.sequence > $2 ORDER BY l.sequence LIMIT $3`
+	readAccessChanges = `SELECT c.change_id, c.member_id, c.at, c.actor, c.before_kind, c.before_cap_micros, c.after_kind,
+			c.after_cap_micros
+		FROM access_change c WHERE c.organization_id = $1 AND ($2 = '' OR c.member_id = $2) AND c.change_id > $3
+		ORDER BY c.change_id LIMIT $4`
+)
+
+// lastUUID is above every UUID that is made.
+var lastUUID = meter.UUID{
+	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+}
+
+// Plan answers one plan.
+func (s *Store) Plan(ctx context.Context, id string) (meter.Plan, error) {
+	var p meter.Plan
+	err := s.readers.QueryRow(ctx, readPlan, id).Scan(planTargets(&p)...)
+	return p, orMissing(err, meter.PlanNotFound, "plan_id", id)
+}
+
+// Plans lists plans in order of id.
+func (s *Store) Plans(ctx context.Context, after string, limit int) ([]meter.Plan, error) {
+	return list(ctx, s, func(p *meter.Plan) []any { return planTargets(p) }, readPlans, after, limit)
+}
+
+// Organization answers one organization with its pool.
+func (s *Store) Organization(ctx context.Context, id string) (meter.Organization, error) {
+	var row organizationRow
+	if err := s.readers.QueryRow(ctx, readOrganization, id).Scan(row.targets()...); err != nil {
+		return meter.Organization{}, orMissing(err, meter.OrganizationNotFound, "organization_id", id)
+	}
+	return row.organization()
+}
+
+// Organizations lists organizations in order of id.
+func (s *Store) Organizations(ctx context.Context, after string, limit int) ([]meter.Organization, error) {
+	rows, err := list(ctx, s, (*organizationRow).targets, readOrganizations, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	organizations := make([]meter.Organization, len(rows))
+	for i := range rows {
+		if organizations[i], err = rows[i].organization(); err != nil {
+			return nil, err
+		}
+	}
+	return organizations, nil
+}
+
+// Meter answers a seat's meter as it stands now.
+func (s *Store) Meter(ctx context.Context, organizationID, memberID string) (meter.Meter, error) {
+	var (
+		now time.Time
+		o   organizationRow
+		p   meter.Plan
+		m   meter.Member
+	)
+	targets := append(append([]any{instant{&now}}, o.targets()...), planTargets(&p)...)
+	err := s.readers.QueryRow(ctx, s.sql.meter, organizationID, memberID).Scan(append(targets, memberTargets(&m)...)...)
+	if err != nil {
+		return meter.Meter{}, s.noMember(ctx, err, organizationID, memberID)
+	}
+	organization, err := o.organization()
+	return meter.MeterOf(organization, p, m, now), err
+}
+
+// Member answers one member as it stands now.
+func (s *Store) Member(ctx context.Context, organizationID, memberID string) (meter.MemberView, error) {
+	var row memberRow
+	err := s.readers.QueryRow(ctx, s.sql.member, organizationID, memberID).Scan(row.targets()...)
+	if err != nil {
+		return meter.MemberView{}, s.noMember(ctx, err, organizationID, memberID)
+	}
+	return row.view()
+}
+
+// Members lists an organization's members in order of id.
+func (s *Store) Members(ctx context.Context, organizationID, after string, limit int) ([]meter.MemberView, error) {
+	rows, err := list(ctx, s, (*memberRow).targets, s.sql.members, organizationID, after, limit)
+	if err != nil || len(rows) == 0 {
+		return nil, s.orNoOrganization(ctx, err, organizationID)
+	}
+	views := make([]meter.MemberView, len(rows))
+	for i := range rows {
+		if views[i], err = rows[i].view(); err != nil {
+			return nil, err
+		}
+	}
+	return views, nil
+}
+
+// Reservation answers one reservation as it stands now.
+func (s *Store) Reservation(ctx context.Context, organizationID string, id meter.UUID) (meter.Reservation, error) {
+	var r meter.Reservation
+	err := s.readers.QueryRow(ctx, readReservation, organizationID, id).Scan(reservationTargets(&r)...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		if err := s.orNoOrganization(ctx, nil, organizationID); err != nil {
+			return r, err
+		}
+	}
+	return r, orMissing(err, meter.ReservationNotFound, "reservation_id", meter.UUIDString(id))
+}
+
+// Reservations lists an organization's reservations, newest first.
+func (s *Store) Reservations(ctx context.Context, q meter.ReservationQuery) ([]meter.Reservation, error) {
+	if q.Before == (meter.UUID{}) {
+		q.Before = lastUUID
+	}
+	rows, err := list(ctx, s, reservationTargets, readReservations, q.OrganizationID, q.Before, q.MemberID, int16(q.State),
+		q.Limit)
+	if err != nil || len(rows) == 0 {
+		return nil, s.orNoOrganization(ctx, err, q.OrganizationID)
+	}
+	return rows, nil
+}
+
+// Entries lists an organization's ledger in order of sequence.
+func (s *Store) Entries(ctx context.Context, organizationID string, after int64, limit int) ([]meter.Entry, error) {
+	rows, err := list(ctx, s, entryTargets, readEntries, organizationID, after, limit)
+	if err != nil || len(rows) == 0 {
+		return nil, s.orNoOrganization(ctx, err, organizationID)
+	}
+	return rows, nil
+}
+
+// AccessChanges lists who changed whose access, oldest first.
+func (s *Store) AccessChanges(
+	ctx context.Context, organizationID, memberID string, after meter.UUID, limit int,
+) ([]meter.AccessChange, error) {
+	targets := func(c *meter.AccessChange) []any {
+		return []any{
+			&c.ID, &c.MemberID, instant{&c.At}, &c.Actor, (*int16)(&c.Before.Kind), (*int64)(&c.Before.Cap),
+			(*int16)(&c.After.Kind), (*int64)(&c.After.Cap),
+		}
+	}
+	rows, err := list(ctx, s, targets, readAccessChanges, organizationID, memberID, after, limit)
+	if err != nil || len(rows) == 0 {
+		return nil, s.orNoOrganization(ctx, err, organizationID)
+	}
+	return rows, nil
+}
+
+// memberRow is a member with its organization, at a time.
+type memberRow struct {
+	now          time.Time
+	organization organizationRow
+	member       meter.Member
+}
+
+func (r *memberRow) targets() []any {
+	return append(append([]any{instant{&r.now}}, r.organization.targets()...), memberTargets(&r.member)...)
+}
+
+func (r *memberRow) view() (meter.MemberView, error) {
+	o, err := r.organization.organization()
+	return meter.ViewOf(o, r.member, r.now), err
+}
+
+// list reads all rows of a query.
+func list[R any](ctx context.Context, s *Store, targets func(*R) []any, sql string, args ...any) ([]R, error) {
+	rows, err := s.readers.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fault(err)
+	}
+	defer rows.Close()
+	var all []R
+	err = each(rows, func() error {
+		var r R
+		if err := rows.Scan(targets(&r)...); err != nil {
+			return err
+		}
+		all = append(all, r)
+		return nil
+	})
+	return all, fault(err)
+}
+
+// orMissing turns a query without a row into a refusal.
+func orMissing(err error, reason meter.Reason, name, id string) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return missing(reason, name, id)
+	}
+	return fault(err)
+}
+
+// noMember says whether it was the organization or the member that was not found.
+func (s *Store) noMember(ctx context.Context, err error, organizationID, memberID string) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		if err := s.orNoOrganization(ctx, nil, organizationID); err != nil {
+			return err
+		}
+	}
+	return orMissing(err, meter.MemberNotFound, "member_id", memberID)
+}
+
+// orNoOrganization passes an error on; without one it refuses an organization that does not exist.
+func (s *Store) orNoOrganization(ctx context.Context, err error, id string) error {
+	if err == nil {
+		_, err = s.Organization(ctx, id)
+	}
+	return err
+}

@@ -1,0 +1,172 @@
+package postgres
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
+
+// saver builds the round trip that ends a batch: what changed, set by set, and the commit. Rows are written in the order
+// in which foreign keys need them.
+type saver struct {
+	batch  pgx.Batch
+	now    time.Time
+	states map[string]*meter.State
+}
+
+// owned is a row with the organization it belongs to.
+type owned[R any] struct {
+	organization string
+	row          R
+}
+
+func newSaver(states map[string]*meter.State) *saver {
+	w := &saver{states: states}
+	for _, s := range states {
+		w.now = s.Now
+	}
+	return w
+}
+
+func (w *saver) queue() {
+	w.organizations()
+	w.members()
+	w.periods()
+	w.reservations()
+	w.extensions()
+	w.entries()
+	w.accessChanges()
+	w.batch.Queue("commit")
+}
+
+func (w *saver) organizations() {
+	var added, profiles, hot []meter.Organization
+	for _, s := range w.states {
+		s.Organization.Each(func(_ string, before *meter.Organization, o meter.Organization) {
+			hot = append(hot, o)
+			switch {
+			case before == nil:
+				added = append(added, o)
+			case profileChanged(*before, o):
+				profiles = append(profiles, o)
+			}
+		})
+	}
+	for _, o := range added {
+		w.batch.Queue(insertOrganization, append(organizationProfile(o), w.now)...)
+	}
+	for _, o := range profiles {
+		w.batch.Queue(updateOrganizationProfile, organizationProfile(o)...)
+	}
+	w.hotOrganizations(hot)
+}
+
+// profileChanged says whether more changed than what a turn changes.
+func profileChanged(a, b meter.Organization) bool {
+	b.Pool, b.LedgerSequence, b.SweptUntil = a.Pool, a.LedgerSequence, a.SweptUntil
+	return a != b
+}
+
+func (w *saver) members() {
+	var added, profiles, hot []owned[meter.Member]
+	for id, s := range w.states {
+		s.Members.Each(func(_ string, before *meter.Member, m meter.Member) {
+			row := owned[meter.Member]{id, m}
+			hot = append(hot, row)
+			switch {
+			case before == nil:
+				added = append(added, row)
+			case memberProfileChanged(*before, m):
+				profiles = append(profiles, row)
+			}
+		})
+	}
+	for _, m := range added {
+		w.batch.Queue(insertMember, memberProfile(m)...)
+	}
+	for _, m := range profiles {
+		w.batch.Queue(updateMemberProfile, memberProfile(m)...)
+	}
+	w.hotMembers(hot)
+}
+
+// memberProfileChanged says whether more changed than what a turn changes.
+func memberProfileChanged(a, b meter.Member) bool {
+	b.PoolUsedLifetime, b.Abuse, b.Period = a.PoolUsedLifetime, a.Abuse, a.Period
+	return a != b
+}
+
+func (w *saver) periods() {
+	var rows []owned[meter.Period]
+	var members []string
+	for id, s := range w.states {
+		s.Periods.Each(func(k meter.PeriodKey, _ *meter.Period, p meter.Period) {
+			rows = append(rows, owned[meter.Period]{id, p})
+			members = append(members, k.MemberID)
+		})
+	}
+	if len(rows) > 0 {
+		w.queuePeriods(rows, members)
+	}
+}
+
+// reservations adds the new ones as they were made, and then settles or extends those that changed.
+func (w *saver) reservations() {
+	var added, settled, extended []owned[meter.Reservation]
+	for id, s := range w.states {
+		s.Reservations.Each(func(_ meter.UUID, before *meter.Reservation, r meter.Reservation) {
+			row := owned[meter.Reservation]{id, r}
+			if before == nil {
+				added = append(added, row)
+			}
+			if r.State != meter.Held {
+				settled = append(settled, row)
+			} else if before != nil {
+				extended = append(extended, row)
+			}
+		})
+	}
+	w.queueReservations(added)
+	w.queueExtended(extended)
+	w.queueSettled(settled)
+}
+
+func (w *saver) extensions() {
+	for id, s := range w.states {
+		s.Extensions.Each(func(_ string, _ *meter.Extension, x meter.Extension) {
+			w.batch.Queue(insertExtension, id, x.RequestID, x.Fingerprint[:], x.ReservationID, x.At, int64(x.Additional),
+				x.ExpiresAt)
+		})
+	}
+}
+
+func (w *saver) entries() {
+	var rows []owned[meter.Entry]
+	for id, s := range w.states {
+		for _, e := range s.Entries() {
+			rows = append(rows, owned[meter.Entry]{id, e})
+		}
+	}
+	if len(rows) > 0 {
+		w.queueEntries(rows)
+	}
+}
+
+func (w *saver) accessChanges() {
+	for id, s := range w.states {
+		s.Changes.Each(func(_ meter.UUID, _ *meter.AccessChange, c meter.AccessChange) {
+			w.batch.Queue(insertAccessChange, id, c.ID, c.MemberID, c.At, c.Actor, int16(c.Before.Kind), int64(c.Before.Cap),
+				int16(c.After.Kind), int64(c.After.Cap))
+		})
+	}
+}
+
+// orNull is a time as the database has it: NULL for the zero one.
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

@@ -1,0 +1,86 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
+
+// abandonTimeout bounds a rollback. It has a time of its own: it is due when the batch's has run out.
+const abandonTimeout = 2 * time.Second
+
+// Session is one lane's connection. It has at most one transaction in flight and is not safe for concurrent use. It
+// connects when it is first used, and again after the connection was lost.
+type Session struct {
+	store *Store
+	conn  *pgx.Conn
+}
+
+// NewSession is a session that has not connected yet.
+func (s *Store) NewSession() *Session { return &Session{store: s} }
+
+// Load opens a transaction, locks organizations, and loads them with every row that is needed and with what is due, in
+// one round trip. An organization that does not exist gets a state without one. The error is as fault says; after one,
+// Abandon must be called.
+func (s *Session) Load(ctx context.Context, organizations []string, n meter.Needs) (map[string]*meter.State, error) {
+	if err := s.connect(ctx); err != nil {
+		return nil, fault(err)
+	}
+	l := newLoader(s.store, organizations)
+	l.queue(n)
+	if err := s.conn.SendBatch(ctx, &l.batch).Close(); err != nil {
+		return nil, fault(err)
+	}
+	return l.states, nil
+}
+
+// Save writes what changed in the states and commits, in one round trip. Once it has answered nil, all of it is on disk.
+// After an error that says Unavailable the transaction may have been committed or not. After any error Abandon must be
+// called.
+func (s *Session) Save(ctx context.Context, states map[string]*meter.State) error {
+	w := newSaver(states)
+	w.queue()
+	return fault(s.conn.SendBatch(ctx, &w.batch).Close())
+}
+
+// Abandon ends a transaction that failed, and the connection with it if that does not go well.
+func (s *Session) Abandon() {
+	if s.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), abandonTimeout)
+	defer cancel()
+	if !s.conn.IsClosed() {
+		if _, err := s.conn.Exec(ctx, "rollback"); err == nil {
+			return
+		}
+	}
+	s.store.config.Logger.Warn("lost a connection to the database")
+	s.Close()
+}
+
+// Close ends the connection.
+func (s *Session) Close() {
+	if s.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), abandonTimeout)
+	defer cancel()
+	_ = s.conn.Close(ctx)
+	s.conn = nil
+}
+
+func (s *Session) connect(ctx context.Context) error {
+	if s.conn != nil && !s.conn.IsClosed() {
+		return nil
+	}
+	conn, err := pgx.ConnectConfig(ctx, s.store.writers.Copy())
+	if err != nil {
+		return err
+	}
+	s.conn = conn
+	return nil
+}

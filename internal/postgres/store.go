@@ -1,0 +1,138 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Bounds that the database itself keeps, each below the deadline of an RPC, so that nothing waits for longer than a
+// caller does.
+const (
+	lockTimeout      = 3 * time.Second
+	statementTimeout = 5 * time.Second
+	connectTimeout   = 3 * time.Second
+)
+
+// Config says where the database is and how it is used.
+type Config struct {
+	// URL is a connection string as pgx reads it.
+	URL string
+	// Readers is how many connections answer reads; 0: 4.
+	Readers int
+	// TestClock adds the test clock's shift to the database's clock. Only for --dev.
+	TestClock bool
+	// DueLimit bounds how many lapsed reservations of an organization one batch looks at; 0: 1000.
+	DueLimit int
+	// Logger is told of connections that are lost; nil: nobody is.
+	Logger *slog.Logger
+}
+
+// Store answers reads and makes the sessions that write.
+type Store struct {
+	config  Config
+	writers *pgx.ConnConfig
+	readers *pgxpool.Pool
+	sql     statements
+}
+
+// Open connects to a database that was migrated. Its error is one line.
+func Open(ctx context.Context, config Config) (*Store, error) {
+	writers, err := pgx.ParseConfig(config.URL)
+	if err != nil {
+		return nil, fmt.Errorf("the database URL cannot be read: %w", err)
+	}
+	readers, err := pgxpool.ParseConfig(config.URL)
+	if err != nil {
+		return nil, fmt.Errorf("the database URL cannot be read: %w", err)
+	}
+	if config.DueLimit == 0 {
+		config.DueLimit = 1000
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	tuneWriter(writers)
+	tuneReader(readers, config.Readers)
+	pool, err := pgxpool.NewWithConfig(ctx, readers)
+	if err != nil {
+		return nil, fmt.Errorf("the database cannot be reached: %w", err)
+	}
+	s := &Store{config: config, writers: writers, readers: pool, sql: newStatements(config.TestClock)}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("the database cannot be reached: %w", err)
+	}
+	return s, nil
+}
+
+// tuneWriter pins the plans of the hot path. A batch's statements take arrays through unnest, which the planner cannot
+// estimate: left to itself it plans a scan while tables are empty and keeps it once they are full, or plans anew at each
+// execution. Every one of these statements is right when it goes by index.
+func tuneWriter(c *pgx.ConnConfig) {
+	c.ConnectTimeout = connectTimeout
+	c.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+	for name, value := range map[string]string{
+		"application_name":                    "meterd lane",
+		"timezone":                            "UTC",
+		"plan_cache_mode":                     "force_generic_plan",
+		"enable_seqscan":                      "off",
+		"enable_hashjoin":                     "off",
+		"enable_mergejoin":                    "off",
+		"jit":                                 "off",
+		"lock_timeout":                        millis(lockTimeout),
+		"statement_timeout":                   millis(statementTimeout),
+		"idle_in_transaction_session_timeout": millis(statementTimeout),
+	} {
+		c.RuntimeParams[name] = value
+	}
+}
+
+func tuneReader(c *pgxpool.Config, connections int) {
+	if connections == 0 {
+		connections = 4
+	}
+	c.MaxConns = int32(min(connections, 1<<10))
+	c.ConnConfig.ConnectTimeout = connectTimeout
+	for name, value := range map[string]string{
+		"application_name":              "meterd reader",
+		"timezone":                      "UTC",
+		"jit":                           "off",
+		"default_transaction_read_only": "on",
+		"statement_timeout":             millis(statementTimeout),
+	} {
+		c.ConnConfig.RuntimeParams[name] = value
+	}
+}
+
+func millis(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
+
+// Close ends the readers' connections. Sessions are closed by whoever made them.
+func (s *Store) Close() { s.readers.Close() }
+
+// Ping says whether the database answers.
+func (s *Store) Ping(ctx context.Context) error { return fault(s.readers.Ping(ctx)) }
+
+// now is the time that the rules see, as an SQL expression.
+func now(testClock bool) string {
+	if testClock {
+		return "(clock_timestamp() + coalesce((SELECT shift FROM test_clock), interval '0'))"
+	}
+	return "clock_timestamp()"
+}
+
+// statements are those that tell the time, with the time's expression in place.
+type statements struct{ due, lapsed, meter, member, members, now string }
+
+func newStatements(testClock bool) statements {
+	with := func(sql string) string { return strings.ReplaceAll(sql, "{now}", now(testClock)) }
+	return statements{
+		due: with(loadDue), lapsed: with(loadLapsed), meter: with(readMeter), member: with(readMember), members: with(readMembers),
+		now: with("SELECT {now}"),
+	}
+}

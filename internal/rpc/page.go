@@ -1,0 +1,113 @@
+package rpc
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
+
+const (
+	defaultPageSize = 50
+	// tokenVersion is the first byte of a page token, so that its form can change without old tokens being misread.
+	tokenVersion = 1
+	// sumSize is how many bytes of a hash bind a token to its list.
+	sumSize = 8
+)
+
+// paged is a request for a page of a list.
+type paged interface {
+	GetPageSize() int32
+	GetPageToken() string
+}
+
+// listing is one list that is read page by page: an RPC and whatever narrows its items. A page token is the key of the
+// last item, bound to the listing, so that the token of another one is refused instead of answering a wrong page.
+type listing string
+
+func list(rpc string, narrowed ...string) listing {
+	return listing(strings.Join(append([]string{rpc}, narrowed...), "\x00"))
+}
+
+// limit is how many items to look for: one more than are answered tells whether there is a next page.
+func limit(in paged) int { return pageSize(in) + 1 }
+
+func pageSize(in paged) int {
+	if in.GetPageSize() == 0 {
+		return defaultPageSize
+	}
+	return int(in.GetPageSize())
+}
+
+// page cuts what was found under limit to a page, and answers the token of the next one: empty if there is none.
+func page[T any](l listing, in paged, found []T, key func(T) string) (items []T, next string) {
+	size := pageSize(in)
+	if len(found) <= size {
+		return found, ""
+	}
+	return found[:size], l.token(key(found[size-1]))
+}
+
+func (l listing) token(key string) string {
+	token := append([]byte{tokenVersion}, l.sum(key)...)
+	return base64.RawURLEncoding.EncodeToString(append(token, key...))
+}
+
+// after is the key of the last item of the page before; empty: this is the first page.
+func (l listing) after(in paged) (string, error) {
+	if in.GetPageToken() == "" {
+		return "", nil
+	}
+	token, err := base64.RawURLEncoding.DecodeString(in.GetPageToken())
+	if err != nil || len(token) <= 1+sumSize || token[0] != tokenVersion {
+		return "", wrongToken()
+	}
+	sum, key := token[1:1+sumSize], string(token[1+sumSize:])
+	if subtle.ConstantTimeCompare(sum, l.sum(key)) == 0 || strings.ContainsFunc(key, unprintable) {
+		return "", wrongToken()
+	}
+	return key, nil
+}
+
+// afterID is the key of a list in the order of an id that the server made; the zero id: this is the first page.
+func (l listing) afterID(in paged) (meter.UUID, error) {
+	key, err := l.after(in)
+	if err != nil || key == "" {
+		return meter.UUID{}, err
+	}
+	id, err := uuid.Parse(key)
+	if err != nil {
+		return meter.UUID{}, wrongToken()
+	}
+	return meter.UUID(id), nil
+}
+
+// afterSequence is the key of a ledger; 0: this is the first page.
+func (l listing) afterSequence(in paged) (int64, error) {
+	key, err := l.after(in)
+	if err != nil || key == "" {
+		return 0, err
+	}
+	sequence, err := strconv.ParseInt(key, 10, 64)
+	if err != nil {
+		return 0, wrongToken()
+	}
+	return sequence, nil
+}
+
+func (l listing) sum(key string) []byte {
+	sum := sha256.Sum256([]byte(string(l) + "\x00" + key))
+	return sum[:sumSize]
+}
+
+// unprintable tells what no key contains: all are of printable ASCII.
+func unprintable(r rune) bool { return r <= ' ' || r > '~' }
+
+func wrongToken() error {
+	return invalidField("page_token", "must be the next_page_token of the page before, with the same request otherwise")
+}

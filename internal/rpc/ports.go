@@ -1,0 +1,51 @@
+package rpc
+
+import (
+	"context"
+	"time"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
+
+// Writer carries a command to where it is applied, durably and once, and answers its outcome. Its error is a
+// *meter.Refusal, transient ones included, or that of the context.
+type Writer interface {
+	Do(ctx context.Context, c meter.Command) (meter.Outcome, error)
+}
+
+// Reader answers what is stored. A missing thing is a *meter.Refusal, and so is a database that cannot be reached. The
+// lists go on after the key given, in the order of the key unless they say otherwise, and answer limit items at most.
+type Reader interface {
+	Plan(ctx context.Context, id string) (meter.Plan, error)
+	Plans(ctx context.Context, after string, limit int) ([]meter.Plan, error)
+	Organization(ctx context.Context, id string) (meter.Organization, error)
+	Organizations(ctx context.Context, after string, limit int) ([]meter.Organization, error)
+	Member(ctx context.Context, organizationID, memberID string) (meter.MemberView, error)
+	Members(ctx context.Context, organizationID, after string, limit int) ([]meter.MemberView, error)
+	Meter(ctx context.Context, organizationID, memberID string) (meter.Meter, error)
+	Reservation(ctx context.Context, organizationID string, id meter.UUID) (meter.Reservation, error)
+	// Reservations are answered newest first.
+	Reservations(ctx context.Context, q meter.ReservationQuery) ([]meter.Reservation, error)
+	Entries(ctx context.Context, organizationID string, after int64, limit int) ([]meter.Entry, error)
+	// AccessChanges are those of one member, or of all if memberID is empty.
+	AccessChanges(
+		ctx context.Context, organizationID, memberID string, after meter.UUID, limit int,
+	) ([]meter.AccessChange, error)
+}
+
+// PlanWriter stores a plan. Plans belong to no organization, so they are no command.
+type PlanWriter interface {
+	PutPlan(ctx context.Context, p meter.Plan) error
+}
+
+// Clock is the time that the rules see, and the two ways of moving it that only a test may use.
+type Clock interface {
+	Now(ctx context.Context) (time.Time, error)
+	ShiftClock(ctx context.Context, by time.Duration) (time.Time, error)
+	SetClock(ctx context.Context, to time.Time) (time.Time, error)
+}
+
+// Sweeper gives back what is due, and returns once it has.
+type Sweeper interface {
+	SweepOnce(ctx context.Context) error
+}

@@ -1,0 +1,126 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
+	"github.com/spillway-metering/spillway/internal/rpc"
+)
+
+// callLog writes one line a call, at its end. A call that was answered OK costs nothing unless the level asks for it.
+type callLog struct{ logger *slog.Logger }
+
+// call is what interceptors further in know of a call and its log line tells.
+type call struct{ requestID string }
+
+type callKey struct{}
+
+func (l callLog) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	start, named := time.Now(), &call{}
+	answer, err := handler(context.WithValue(ctx, callKey{}, named), req)
+	if level := levelOf(err); l.logger.Enabled(ctx, level) {
+		l.log(ctx, level, info.FullMethod, start, err, "request_id", named.requestID, "organization_id", organizationOf(req))
+	}
+	return answer, err
+}
+
+func (l callLog) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	start, ctx := time.Now(), stream.Context()
+	err := handler(srv, stream)
+	if level := levelOf(err); l.logger.Enabled(ctx, level) {
+		l.log(ctx, level, info.FullMethod, start, err)
+	}
+	return err
+}
+
+func (l callLog) log(ctx context.Context, level slog.Level, method string, start time.Time, err error, more ...any) {
+	attributes := append([]any{"method", method, "code", status.Code(err).String(), "duration", time.Since(start)}, more...)
+	if reason := reasonOf(err); reason != "" {
+		attributes = append(attributes, "reason", reason)
+	}
+	if cause := causeOf(err); cause != nil {
+		attributes = append(attributes, "cause", cause.Error())
+	}
+	var panicked *panicError
+	if errors.As(err, &panicked) {
+		attributes = append(attributes, "stack", string(panicked.stack))
+	}
+	l.logger.Log(ctx, level, "call", attributes...)
+}
+
+// levelOf is how much an operator should care. A hard stop is the service doing its work.
+func levelOf(err error) slog.Level {
+	switch status.Code(err) {
+	case codes.OK:
+		return slog.LevelDebug
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return slog.LevelWarn
+	case codes.Internal, codes.Unknown, codes.DataLoss:
+		return slog.LevelError
+	default:
+		return slog.LevelInfo
+	}
+}
+
+// reasonOf is the reason of an answer other than OK; empty for OK and for those of gRPC's own services.
+func reasonOf(err error) string {
+	if failure := failureOf(err); failure != nil {
+		return failure.Reason
+	}
+	return ""
+}
+
+func causeOf(err error) error {
+	if failure := failureOf(err); failure != nil {
+		return failure.Cause
+	}
+	return nil
+}
+
+func failureOf(err error) *rpc.Failure {
+	var failure *rpc.Failure
+	if err == nil || !errors.As(err, &failure) {
+		return nil
+	}
+	return failure
+}
+
+// organizationOf is the organization that a request names, as far as a log line should hold it.
+func organizationOf(req any) string {
+	id := ""
+	switch req := req.(type) {
+	case interface{ GetOrganizationId() string }:
+		id = req.GetOrganizationId()
+	case *meterv1.PutOrganizationRequest:
+		id = req.GetOrganization().GetOrganizationId()
+	case *meterv1.PutMemberRequest:
+		id = req.GetMember().GetOrganizationId()
+	}
+	if !loggable(id) {
+		return ""
+	}
+	return id
+}
+
+// panicError is a panic as the cause of an INTERNAL answer.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+// Error tells the value; the log line tells the stack beside it.
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// recoverPanic answers a panic as a fault of the service. The caller is told nothing of it.
+func recoverPanic(_ context.Context, value any) error {
+	return rpc.FailureOf(&panicError{value: value, stack: debug.Stack()})
+}

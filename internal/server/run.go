@@ -1,0 +1,243 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/spillway-metering/spillway/internal/lane"
+	"github.com/spillway-metering/spillway/internal/localpg"
+	"github.com/spillway-metering/spillway/internal/postgres"
+	"github.com/spillway-metering/spillway/internal/rpc"
+	"github.com/spillway-metering/spillway/internal/telemetry"
+)
+
+// Config is every setting of a server.
+type Config struct {
+	Listen      string // Address of the gRPC API: host:port on loopback, or unix:/path.
+	HTTPListen  string // Address of metrics and probes; empty: none.
+	DatabaseURL string // Empty: a private PostgreSQL under DataDir.
+	DataDir     string // Empty: localpg.DefaultDataDir.
+	PostgresBin string // Directory of the private PostgreSQL's programs; empty: they are searched.
+	Dev         bool   // Serves the test clock.
+
+	Lanes           int           // Transactions in flight at a time.
+	MaxBatch        int           // Commands in one transaction, at most.
+	QueueLength     int           // Commands that wait for one lane, at most.
+	QueueAge        time.Duration // How long a command waits, at most.
+	DefaultDeadline time.Duration // Of a call whose caller gives none.
+	DrainTimeout    time.Duration // How long calls may still run once the server is told to stop.
+	SweepInterval   time.Duration // How often expired holds are looked for.
+
+	Logger *slog.Logger
+	// Ready is called once, when the server answers calls, with the address it listens on.
+	Ready func(ctx context.Context, address string) error
+}
+
+// pingEvery is how often the database is asked whether it is there.
+const pingEvery = time.Second
+
+// Run is a server's life: it starts everything, serves until the context ends or a part fails, drains, and stops
+// everything in reverse order. An error is one clear line.
+func Run(ctx context.Context, config Config) (err error) {
+	s := &server{Config: config, metrics: telemetry.NewMetrics(), failed: make(chan error, 1)}
+	defer func() {
+		if closeErr := s.parts.close(); closeErr != nil {
+			s.Logger.Warn("not everything stopped in order", "error", closeErr)
+		}
+	}()
+	if err := s.start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // Told to stop while it was starting.
+		}
+		return err
+	}
+	return s.wait(ctx)
+}
+
+// server is a server's parts, as far as they have been started.
+type server struct {
+	Config
+	metrics *telemetry.Metrics
+	parts   stack
+	failed  chan error // A part that ended by itself.
+	private *localpg.Server
+	store   *postgres.Store
+	lanes   *lane.Lanes
+	sweeper *lane.Sweeper
+	edge    *Edge
+}
+
+// start starts the parts in order. Addresses are taken first: they are what fails most often, and most cheaply.
+func (s *server) start(ctx context.Context) error {
+	grpcListener, httpListener, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.openStore(ctx); err != nil {
+		return err
+	}
+	s.startLanes()
+	if err := s.openEdge(); err != nil {
+		return err
+	}
+	if httpListener != nil {
+		s.parts.push("HTTP", serveHTTP(httpListener, operations(s.metrics.Handler(), s.edge.Serving), s.Logger))
+	}
+	s.serve(ctx, grpcListener)
+	if s.Ready == nil {
+		return nil
+	}
+	return s.Ready(ctx, addressOf(grpcListener))
+}
+
+func (s *server) listen(ctx context.Context) (grpcListener, httpListener net.Listener, err error) {
+	if grpcListener, err = listen(ctx, "--listen", s.Listen); err != nil {
+		return nil, nil, err
+	}
+	s.parts.push("listener", closing(grpcListener))
+	if s.HTTPListen == "" {
+		return grpcListener, nil, nil
+	}
+	if httpListener, err = listen(ctx, "--http-listen", s.HTTPListen); err != nil {
+		return nil, nil, err
+	}
+	s.parts.push("HTTP listener", closing(httpListener))
+	return grpcListener, httpListener, nil
+}
+
+// openStore makes the database ready: the given one, or a private one.
+func (s *server) openStore(ctx context.Context) (err error) {
+	url := s.DatabaseURL
+	if url == "" {
+		options := localpg.Options{DataDir: s.DataDir, BinDir: s.PostgresBin, Logger: s.Logger}
+		if s.private, err = localpg.Start(ctx, options); err != nil {
+			return err
+		}
+		s.parts.push("PostgreSQL", s.private.Stop)
+		url = s.private.URL()
+	}
+	if err := postgres.Migrate(ctx, url); err != nil {
+		return err
+	}
+	s.store, err = postgres.Open(ctx, postgres.Config{URL: url, TestClock: s.Dev, Logger: s.Logger})
+	if err != nil {
+		return err
+	}
+	s.parts.push("store", func(context.Context) error { s.store.Close(); return nil })
+	return nil
+}
+
+func (s *server) startLanes() {
+	sessions := make([]lane.Session, s.Lanes)
+	for i := range sessions {
+		sessions[i] = s.store.NewSession()
+	}
+	s.lanes = lane.New(sessions, lane.Config{
+		MaxBatch: s.MaxBatch, QueueLength: s.QueueLength, MaxQueueAge: s.QueueAge, Logger: s.Logger,
+		Observe: func(b lane.BatchStats) { s.metrics.Batch(telemetry.Batch(b)) },
+	})
+	s.metrics.Queue(s.lanes.Queued)
+	s.parts.push("lanes", s.lanes.Close)
+	s.sweeper = lane.NewSweeper(s.lanes, s.store.DueOrganizations, s.SweepInterval, s.Logger)
+	s.parts.push("sweeper", background(s.sweeper.Run))
+}
+
+func (s *server) openEdge() (err error) {
+	config := EdgeConfig{
+		Services:        rpc.Services{Writer: s.lanes, Reader: s.store, Plans: s.store},
+		Metrics:         s.metrics,
+		Logger:          s.Logger,
+		DefaultDeadline: s.DefaultDeadline,
+	}
+	if s.Dev {
+		config.TestClock = &rpc.TestClock{Clock: s.store, Sweeper: s.sweeper}
+	}
+	s.edge, err = NewEdge(config)
+	return err
+}
+
+// serve answers calls from here on.
+func (s *server) serve(ctx context.Context, listener net.Listener) {
+	s.edge.SetServing(true)
+	s.parts.push("health", background(s.watchDatabase))
+	go func() {
+		if err := s.edge.Serve(listener); err != nil {
+			s.failed <- err
+		}
+	}()
+	s.parts = append(s.parts, part{"calls", s.DrainTimeout, s.edge.Drain})
+	s.Logger.InfoContext(ctx, "serving", "address", addressOf(listener), "dev", s.Dev, "lanes", s.Lanes)
+}
+
+// wait returns when the server is told to stop, or a part has failed.
+func (s *server) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		s.Logger.Info("told to stop: draining", "at_most", s.DrainTimeout)
+		return nil
+	case err := <-s.failed:
+		return err
+	case <-s.privateEnded():
+		return fmt.Errorf("the private PostgreSQL ended: %w", s.private.Err())
+	}
+}
+
+func (s *server) privateEnded() <-chan struct{} {
+	if s.private == nil {
+		return nil
+	}
+	return s.private.Done()
+}
+
+// watchDatabase keeps the health true: a server without its database serves nothing.
+func (s *server) watchDatabase(ctx context.Context) {
+	ticker := time.NewTicker(pingEvery)
+	defer ticker.Stop()
+	serving := true
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		err := s.ping(ctx)
+		if ctx.Err() != nil || (err == nil) == serving {
+			continue
+		}
+		serving = err == nil
+		s.edge.SetServing(serving)
+		if serving {
+			s.Logger.Info("the database is back")
+		} else {
+			s.Logger.Warn("the database is away", "error", err)
+		}
+	}
+}
+
+func (s *server) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*pingEvery)
+	defer cancel()
+	return s.store.Ping(ctx)
+}
+
+// addressOf is a listener's address as clients of gRPC dial it.
+func addressOf(l net.Listener) string {
+	if l.Addr().Network() == "unix" {
+		return "unix:" + l.Addr().String()
+	}
+	return l.Addr().String()
+}
+
+// closing closes a listener, which whoever served on it may have done.
+func closing(l net.Listener) func(context.Context) error {
+	return func(context.Context) error {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
