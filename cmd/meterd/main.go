@@ -50,6 +50,4 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 // oneLine is an error as one line, however many its causes wrote.
-func oneLine(err error) string {
-	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
-}
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 
 // settings are the flags of meterd. Each can be given as the environment variable that --help names beside it.
 type settings struct {
-	Listen     string `env:"METER_LISTEN" default:"127.0.0.1:7400" placeholder:"ADDRESS" help:"Where to serve gRPC: host:port of this machine, or unix:/path."`
+	Listen     string `env:"METER_LISTEN" default:"127.0.0.1:7400" placeholder:"ADDRESS" help:"Where to serve gRPC: host:port of this machine, or unix:/path (${default})."`
 	HTTPListen string `env:"METER_HTTP_LISTEN" placeholder:"ADDRESS" help:"Where to serve /metrics, /healthz and /readyz. Not served unless given."`
 
 	DatabaseURL string `env:"METER_DATABASE_URL" placeholder:"URL" help:"PostgreSQL to use, 15 or later. Unless given, meterd starts a private one."`
@@ -45,7 +47,7 @@ func parse(args []string, stdout, stderr io.Writer) (s settings, told bool, err 
 	parser, err := kong.New(&s,
 		kong.Name("meterd"),
 		kong.Description("Serves meter.v1: metering, allowances and pools for turns of an AI assistant."),
-		kong.Vars{"version": version(), "grpcurl": "grpcurl"},
+		kong.Vars{"version": version(), "grpcurl": grpcurl()},
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { told = true }),
 	)
@@ -89,6 +91,18 @@ func (s *settings) server() server.Config {
 		Lanes: s.Lanes, MaxBatch: s.MaxBatch, QueueLength: s.QueueLength, QueueAge: s.QueueAge,
 		DefaultDeadline: s.DefaultDeadline, DrainTimeout: s.DrainTimeout, SweepInterval: s.SweepInterval,
 	}
+}
+
+// grpcurl is the one that make built beside this program, if this was started by its path, or whichever the shell finds.
+func grpcurl() string {
+	dir, _ := filepath.Split(os.Args[0])
+	if dir == "" {
+		return "grpcurl"
+	}
+	if _, err := os.Stat(dir + "grpcurl"); err != nil {
+		return "grpcurl"
+	}
+	return dir + "grpcurl"
 }
 
 // version is that of the build: the module's, and the commit it was made from.
