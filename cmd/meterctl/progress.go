@@ -71,19 +71,28 @@ func (b *bars) end() {
 	}
 }
 
-// lines writes each phase's first and last count, and one every few seconds between.
+// lines writes each phase's last count, and one every few seconds before.
 type lines struct {
-	to    io.Writer
-	phase string
-	due   time.Time
+	to   io.Writer
+	last replay.Progress
+	due  time.Time
 }
 
 func (l *lines) tell(p replay.Progress) {
-	if p.Phase == l.phase && p.Done < p.Total && time.Now().Before(l.due) {
-		return
+	if p.Phase != l.last.Phase {
+		l.end()
+		l.due = time.Now().Add(lineEvery)
 	}
-	l.phase, l.due = p.Phase, time.Now().Add(lineEvery)
-	fmt.Fprintf(l.to, "%s: %d of %d\n", p.Phase, p.Done, p.Total)
+	l.last = p
+	if time.Now().After(l.due) {
+		l.end()
+		l.due = time.Now().Add(lineEvery)
+	}
 }
 
-func (l *lines) end() {}
+// end writes the count that was told last.
+func (l *lines) end() {
+	if l.last.Phase != "" {
+		fmt.Fprintf(l.to, "%s: %d of %d\n", l.last.Phase, l.last.Done, l.last.Total)
+	}
+}

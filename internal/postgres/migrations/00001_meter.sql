@@ -155,7 +155,7 @@ CREATE TABLE reservation (
     CONSTRAINT reservation_tokens_are_counts CHECK (
         input_tokens >= 0 AND cached_input_tokens >= 0 AND cache_write_tokens >= 0 AND output_tokens >= 0
         AND reasoning_tokens >= 0)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 45);
 COMMENT ON TABLE reservation IS 'A hold for one turn, and what became of it.';
 -- No index holds a column that settling changes, so settling updates the row in place. Of the indexes below, none can
 -- stand in for the primary key in a lookup by it: a plan made while the table is empty sees no difference between two

@@ -1,0 +1,118 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Bounds of the options.
+const (
+	mostCallers       = 1 << 16
+	mostOrganizations = 100_000
+	mostSeats         = 10_000
+	mostConnections   = 256
+	highestRate       = 1e6
+)
+
+// Options say what to measure and how. Start from Defaults.
+type Options struct {
+	// Address is the server's host and port. Empty: a meterd is started, and stopped at the end.
+	Address string
+	// Meterd is the program to start. Empty: the one beside this program.
+	Meterd string
+	// DatabaseURL is the server's database, for the naive way. A meterd that is started uses it, too; empty: that one has
+	// a private PostgreSQL, and for a server that runs already the naive way is left out.
+	DatabaseURL string
+
+	// Callers are how many there are at once; each number makes a row for each number of Organizations.
+	Callers []int
+	// Organizations are how many share the load: 1 is one hot pool.
+	Organizations []int
+	// Seats is how many each organization has. 0: 64 where there is one organization, else 4.
+	Seats int
+	// Connections is how many connections the callers share.
+	Connections int
+
+	// Duration is how long turns are measured for a row; each ceiling takes as long again.
+	Duration time.Duration
+	// Warmup is how long each of them runs for a row before it is measured.
+	Warmup time.Duration
+	// Rate is how many turns begin each second, whether the server keeps up or not. 0: each caller begins a turn when its
+	// last one is over.
+	Rate float64
+	// Ceilings is whether to measure them.
+	Ceilings bool
+
+	// Progress is told in words what is being done; nil: nobody is.
+	Progress func(string)
+}
+
+// Defaults are the options of half a minute on one hot organization.
+func Defaults() Options {
+	return Options{
+		Callers: []int{256}, Organizations: []int{1}, Connections: 4,
+		Duration: 10 * time.Second, Warmup: time.Second, Ceilings: true,
+	}
+}
+
+// Validate says in one line what is wrong with the options, if anything.
+func (o Options) Validate() error {
+	if len(o.Callers) == 0 || len(o.Organizations) == 0 {
+		return errors.New("there must be a number of callers and a number of organizations")
+	}
+	for _, n := range o.Callers {
+		if err := within("callers", n, 1, mostCallers); err != nil {
+			return err
+		}
+	}
+	for _, n := range o.Organizations {
+		if err := within("organizations", n, 1, mostOrganizations); err != nil {
+			return err
+		}
+	}
+	if err := within("seats", o.Seats, 0, mostSeats); err != nil {
+		return err
+	}
+	if err := within("connections", o.Connections, 1, mostConnections); err != nil {
+		return err
+	}
+	return o.validateTimes()
+}
+
+func (o Options) validateTimes() error {
+	switch {
+	case o.Duration < 100*time.Millisecond || o.Duration > 24*time.Hour:
+		return fmt.Errorf("duration must be 100ms to 24h, not %s", o.Duration)
+	case o.Warmup < 0 || o.Warmup > time.Hour:
+		return fmt.Errorf("warmup must be 0s to 1h, not %s", o.Warmup)
+	case !(o.Rate >= 0 && o.Rate <= highestRate):
+		return fmt.Errorf("rate must be 0 to %.0f turns a second, not %v", highestRate, o.Rate)
+	}
+	return nil
+}
+
+func within(name string, n, least, most int) error {
+	if n < least || n > most {
+		return fmt.Errorf("%s must be %d to %d, not %d", name, least, most, n)
+	}
+	return nil
+}
+
+// seatsOf is how many seats each of so many organizations has.
+func (o Options) seatsOf(organizations int) int {
+	switch {
+	case o.Seats > 0:
+		return o.Seats
+	case organizations == 1:
+		return 64
+	default:
+		return 4
+	}
+}
+
+func (o Options) say(format string, values ...any) {
+	if o.Progress != nil {
+		o.Progress(fmt.Sprintf(format, values...))
+	}
+}

@@ -1,0 +1,77 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"google.golang.org/grpc"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
+)
+
+// turns is work through the service: Reserve, then Commit. Its messages are used again for each turn, because the caller
+// shares the machine with what it measures.
+type turns struct {
+	conn       grpc.ClientConnInterface
+	population population
+	random     *rand.Rand
+	id         []byte // What request ids begin with; unique to this caller and run.
+	count      int64
+
+	reserve   meterv1.ReserveRequest
+	reserved  meterv1.ReserveResponse
+	commit    meterv1.CommitRequest
+	committed meterv1.CommitResponse
+}
+
+func newTurns(conn grpc.ClientConnInterface, p population, name string) *turns {
+	cost := int64(turnCost)
+	return &turns{
+		conn: conn, population: p, random: newRandom(), id: []byte(name + "-"),
+		reserve: meterv1.ReserveRequest{EstimateMicros: turnEstimate},
+		commit:  meterv1.CommitRequest{ActualMicros: &cost},
+	}
+}
+
+func newRandom() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
+
+// do runs one turn. The latency of its Commit counts from the answer to its Reserve.
+func (t *turns) do(ctx context.Context, began time.Time) (sample, error) {
+	organization, seat := t.population.pick(t.random)
+	t.count++
+	t.reserve.OrganizationId, t.reserve.MemberId = organization, seat
+	t.reserve.RequestId = string(strconv.AppendInt(t.id, t.count, 10))
+	err := t.conn.Invoke(ctx, meterv1.MeteringService_Reserve_FullMethodName, &t.reserve, &t.reserved)
+	if err != nil {
+		return sample{}, fmt.Errorf("reserving: %w", err)
+	}
+	reserved := time.Now()
+	t.commit.OrganizationId, t.commit.ReservationId = organization, t.reserved.GetReservation().GetReservationId()
+	err = t.conn.Invoke(ctx, meterv1.MeteringService_Commit_FullMethodName, &t.commit, &t.committed)
+	if err != nil {
+		return sample{}, fmt.Errorf("committing: %w", err)
+	}
+	committed := time.Now()
+	if charged := t.committed.GetReservation().GetCharge().GetPoolMicros(); charged != turnCost {
+		return sample{}, fmt.Errorf("committing: the pool was charged %d micros instead of %d", charged, turnCost)
+	}
+	return sample{micros(reserved.Sub(began)), micros(committed.Sub(reserved)), micros(committed.Sub(began))}, nil
+}
+
+// emptyCalls is work that only crosses the wire: a health check, which answers from memory.
+type emptyCalls struct {
+	conn     grpc.ClientConnInterface
+	question healthv1.HealthCheckRequest
+	answer   healthv1.HealthCheckResponse
+}
+
+func (e *emptyCalls) do(ctx context.Context, began time.Time) (sample, error) {
+	if err := e.conn.Invoke(ctx, healthv1.Health_Check_FullMethodName, &e.question, &e.answer); err != nil {
+		return sample{}, fmt.Errorf("checking the health: %w", err)
+	}
+	return sample{whole: micros(time.Since(began))}, nil
+}

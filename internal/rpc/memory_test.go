@@ -1,0 +1,191 @@
+package rpc
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
+
+// memory carries commands and answers reads without a database: the rules themselves on one state per organization.
+type memory struct {
+	mu     sync.Mutex
+	now    time.Time
+	swept  int // How often SweepOnce was called.
+	plans  map[string]meter.Plan
+	states map[string]*meter.State
+	fails  error // Answered instead of anything else, if set.
+}
+
+func newMemory() *memory {
+	return &memory{
+		now:    time.Date(2026, time.March, 10, 12, 0, 0, 0, time.UTC),
+		plans:  map[string]meter.Plan{},
+		states: map[string]*meter.State{},
+	}
+}
+
+func (m *memory) Do(_ context.Context, c meter.Command) (meter.Outcome, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fails != nil {
+		return meter.Outcome{}, m.fails
+	}
+	s := m.state(c.Organization())
+	s.ExpireDue()
+	return c.Apply(s)
+}
+
+func (m *memory) state(organizationID string) *meter.State {
+	s, ok := m.states[organizationID]
+	if !ok {
+		s = meter.NewState(organizationID, m.now)
+		m.states[organizationID] = s
+	}
+	for id, plan := range m.plans {
+		s.Plans.Put(id, plan)
+	}
+	s.Now = m.now
+	return s
+}
+
+func (m *memory) PutPlan(_ context.Context, p meter.Plan) error {
+	m.plans[p.ID] = p
+	return m.fails
+}
+
+func (m *memory) Plan(_ context.Context, id string) (meter.Plan, error) {
+	return found(m.plans[id], m.plans[id].ID != "", meter.PlanNotFound, "plan_id", id)
+}
+
+func (m *memory) Plans(_ context.Context, after string, limit int) ([]meter.Plan, error) {
+	var plans []meter.Plan
+	for _, p := range m.plans {
+		plans = append(plans, p)
+	}
+	return part(plans, func(p meter.Plan) string { return p.ID }, after, limit), m.fails
+}
+
+func (m *memory) Organization(_ context.Context, id string) (meter.Organization, error) {
+	o, ok := m.state(id).Organization.Get(id)
+	return found(o, ok, meter.OrganizationNotFound, "organization_id", id)
+}
+
+func (m *memory) Organizations(_ context.Context, after string, limit int) ([]meter.Organization, error) {
+	var organizations []meter.Organization
+	for id, s := range m.states {
+		if o, ok := s.Organization.Get(id); ok {
+			organizations = append(organizations, o)
+		}
+	}
+	return part(organizations, func(o meter.Organization) string { return o.ID }, after, limit), m.fails
+}
+
+func (m *memory) Member(ctx context.Context, organizationID, memberID string) (meter.MemberView, error) {
+	o, err := m.Organization(ctx, organizationID)
+	if err != nil {
+		return meter.MemberView{}, err
+	}
+	member, ok := m.state(organizationID).Members.Get(memberID)
+	return found(meter.ViewOf(o, member, m.now), ok, meter.MemberNotFound, "member_id", memberID)
+}
+
+func (m *memory) Members(ctx context.Context, organizationID, after string, limit int) ([]meter.MemberView, error) {
+	var members []meter.MemberView
+	for _, id := range m.state(organizationID).Members.Keys() {
+		view, err := m.Member(ctx, organizationID, id)
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, view)
+	}
+	return part(members, func(v meter.MemberView) string { return v.ID }, after, limit), m.fails
+}
+
+func (m *memory) Meter(ctx context.Context, organizationID, memberID string) (meter.Meter, error) {
+	o, err := m.Organization(ctx, organizationID)
+	if err != nil {
+		return meter.Meter{}, err
+	}
+	member, ok := m.state(organizationID).Members.Get(memberID)
+	return found(meter.MeterOf(o, m.plans[o.PlanID], member, m.now), ok, meter.MemberNotFound, "member_id", memberID)
+}
+
+func (m *memory) Reservation(_ context.Context, organizationID string, id meter.UUID) (meter.Reservation, error) {
+	r, ok := m.state(organizationID).Reservations.Get(id)
+	return found(r, ok, meter.ReservationNotFound, "reservation_id", reservationKey(meter.Reservation{ID: id}))
+}
+
+func (m *memory) Reservations(_ context.Context, q meter.ReservationQuery) ([]meter.Reservation, error) {
+	s := m.state(q.OrganizationID)
+	var rs []meter.Reservation
+	for _, id := range s.Reservations.Keys() {
+		r, _ := s.Reservations.Get(id)
+		wanted := (q.MemberID == "" || q.MemberID == r.MemberID) && (q.State == 0 || q.State == r.State)
+		if wanted && (q.Before == meter.UUID{} || slices.Compare(id[:], q.Before[:]) < 0) {
+			rs = append(rs, r)
+		}
+	}
+	slices.SortFunc(rs, func(a, b meter.Reservation) int { return slices.Compare(b.ID[:], a.ID[:]) })
+	return rs[:min(len(rs), q.Limit)], m.fails
+}
+
+func (m *memory) Entries(_ context.Context, organizationID string, after int64, limit int) ([]meter.Entry, error) {
+	entries := m.state(organizationID).Entries()
+	entries = entries[min(len(entries), int(after)):]
+	return entries[:min(len(entries), limit)], m.fails
+}
+
+func (m *memory) AccessChanges(
+	_ context.Context, organizationID, memberID string, after meter.UUID, limit int,
+) ([]meter.AccessChange, error) {
+	s := m.state(organizationID)
+	var changes []meter.AccessChange
+	for _, id := range s.Changes.Keys() {
+		if c, _ := s.Changes.Get(id); memberID == "" || memberID == c.MemberID {
+			changes = append(changes, c)
+		}
+	}
+	last := ""
+	if after != (meter.UUID{}) {
+		last = changeKey(meter.AccessChange{ID: after})
+	}
+	return part(changes, changeKey, last, limit), m.fails
+}
+
+func (m *memory) Now(context.Context) (time.Time, error) { return m.now, m.fails }
+
+func (m *memory) ShiftClock(_ context.Context, by time.Duration) (time.Time, error) {
+	m.now = m.now.Add(by)
+	return m.now, m.fails
+}
+
+func (m *memory) SetClock(_ context.Context, to time.Time) (time.Time, error) {
+	m.now = to
+	return m.now, m.fails
+}
+
+func (m *memory) SweepOnce(context.Context) error {
+	m.swept++
+	for id := range m.states {
+		m.state(id).ExpireDue()
+	}
+	return m.fails
+}
+
+func found[T any](v T, ok bool, reason meter.Reason, name, id string) (T, error) {
+	if !ok {
+		return v, &meter.Refusal{Reason: reason, Facts: map[string]string{name: id}}
+	}
+	return v, nil
+}
+
+// part is what a list answers: in the order of the key, after one key, up to a limit.
+func part[T any](items []T, key func(T) string, after string, limit int) []T {
+	slices.SortFunc(items, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
+	items = slices.DeleteFunc(items, func(v T) bool { return key(v) <= after })
+	return items[:min(len(items), limit)]
+}
