@@ -36,7 +36,7 @@ const (
 
 	naiveHoldPool = `UPDATE organization SET pool_held_micros = pool_held_micros + $2 WHERE organization_id = $1`
 
-	naiveReservation = `SELECT r.member_id, r.request_id, r.held_pool_micros
+	naiveReservation = `SELECT r.member_id, r.request_id, r.held_pool_micros, m.access_kind
 		FROM reservation r JOIN member m ON m.organization_id = r.organization_id AND m.member_id = r.member_id
 		WHERE r.organization_id = $1 AND r.reservation_id = $2 AND r.state = 1`
 
@@ -146,8 +146,13 @@ func (n *naive) commit(ctx context.Context, tx pgx.Tx, organization string, rese
 		return err
 	}
 	var seat, request string
-	if err := tx.QueryRow(ctx, naiveReservation, organization, reservation).Scan(&seat, &request, &held); err != nil {
+	var access int16
+	row := tx.QueryRow(ctx, naiveReservation, organization, reservation)
+	if err := row.Scan(&seat, &request, &held, &access); err != nil {
 		return err
+	}
+	if turnCost > held && (access != accessUnlimited || turnCost > held+room) {
+		return errNoRoom
 	}
 	if _, err := tx.Exec(ctx, naiveSettle, organization, reservation, turnCost); err != nil {
 		return err

@@ -132,7 +132,9 @@ func (f *firm) loadReservations(s *meter.State, n meter.Needs) {
 		if due || slices.Contains(ids, r.ID) || slices.Contains(requests, r.RequestID) {
 			s.LoadReservation(r)
 			load(&s.Members, f.members, r.MemberID)
-			load(&s.Periods, f.periods, meter.PeriodKey{MemberID: r.MemberID, Start: r.PeriodStart.UnixMicro()})
+			if p, ok := f.periods[meter.PeriodKey{MemberID: r.MemberID, Start: r.PeriodStart.UnixMicro()}]; ok {
+				s.LoadPeriod(r.MemberID, p)
+			}
 		}
 	}
 }

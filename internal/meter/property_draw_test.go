@@ -19,7 +19,8 @@ func (p *rehearsal) draw(t *rapid.T) meter.Command {
 // drawers draw a command of one kind each; those that run turns come more often.
 var drawers = []func(*rehearsal, *rapid.T) meter.Command{
 	drawReserve, drawReserve, drawReserve, drawReserve, drawCommit, drawCommit, drawCommit, drawRelease, drawExtend, drawExtend,
-	drawTopUp, drawRefund, drawAccess, drawAccess, drawMember, drawRemoval, drawOrganization, drawSweep,
+	drawTopUp, drawTopUp, drawRefund, drawRefund, drawAccess, drawAccess, drawMember, drawMember, drawRemoval,
+	drawOrganization, drawSweep,
 }
 
 func drawReserve(_ *rehearsal, t *rapid.T) meter.Command {
@@ -53,14 +54,14 @@ func drawExtend(p *rehearsal, t *rapid.T) meter.Command {
 
 func drawTopUp(_ *rehearsal, t *rapid.T) meter.Command {
 	return meter.TopUp{
-		OrganizationID: "acme", RequestID: drawName(t, "t", 9), Amount: meter.Micros(rapid.Int64Range(1, 150).Draw(t, "bought")),
+		OrganizationID: "acme", RequestID: drawName(t, "t", 12), Amount: meter.Micros(rapid.Int64Range(1, 300).Draw(t, "bought")),
 	}
 }
 
 func drawRefund(_ *rehearsal, t *rapid.T) meter.Command {
 	return meter.Refund{
-		OrganizationID: "acme", RequestID: drawName(t, "f", 9), TopUpRequestID: drawName(t, "t", 9),
-		Amount: meter.Micros(rapid.Int64Range(1, 150).Draw(t, "returned")),
+		OrganizationID: "acme", RequestID: drawName(t, "f", 12), TopUpRequestID: drawName(t, "t", 4),
+		Amount: meter.Micros(rapid.Int64Range(1, 120).Draw(t, "returned")),
 	}
 }
 
@@ -91,7 +92,7 @@ func drawRemoval(_ *rehearsal, t *rapid.T) meter.Command {
 func drawOrganization(p *rehearsal, t *rapid.T) meter.Command {
 	return meter.PutOrganization{
 		OrganizationID: "acme", PlanID: rapid.SampledFrom([]string{"team", "paid"}).Draw(t, "plan"), Unit: meter.UnitUSD,
-		Anchor: p.model.calendar.Anchor, State: rapid.SampledFrom([]meter.OrganizationState{1, 1, 1, 2}).Draw(t, "state"),
+		Anchor: p.model.calendar.Anchor, State: rapid.SampledFrom([]meter.OrganizationState{1, 1, 1, 1, 1, 2}).Draw(t, "state"),
 	}
 }
 
@@ -124,5 +125,5 @@ func drawAmount(t *rapid.T) meter.Micros {
 }
 
 func drawTokens(t *rapid.T) meter.TokenUsage {
-	return meter.TokenUsage{Output: rapid.SampledFrom([]int64{0, 0, 20, 100}).Draw(t, "tokens")}
+	return meter.TokenUsage{Output: rapid.SampledFrom([]int64{0, 20, 50, 100}).Draw(t, "tokens")}
 }

@@ -16,8 +16,8 @@ import (
 // knows.
 func TestRulesFollowTheModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := newPlay(t)
-		for range rapid.IntRange(1, 30).Draw(t, "batches") {
+		p := newRehearsal(t)
+		for range rapid.IntRange(1, 60).Draw(t, "batches") {
 			p.now = p.now.Add(rapid.SampledFrom(waits).Draw(t, "wait"))
 			batch := make([]meter.Command, rapid.IntRange(1, 6).Draw(t, "commands"))
 			for i := range batch {
@@ -35,8 +35,8 @@ func TestRulesFollowTheModel(t *testing.T) {
 
 // waits between batches: none, to and past expiries, and past the ends of periods.
 var waits = []time.Duration{
-	0, 0, 0, time.Microsecond, time.Second, 59 * time.Second, 10 * time.Minute, time.Hour, 23 * time.Hour, 11 * 24 * time.Hour,
-	40 * 24 * time.Hour,
+	0, 0, 0, 0, time.Microsecond, time.Second, 59 * time.Second, time.Minute, 10 * time.Minute, time.Hour, 2 * time.Hour,
+	23 * time.Hour, 11 * 24 * time.Hour,
 }
 
 // rehearsal is a firm in the store, and the same firm in the model.
@@ -47,11 +47,11 @@ type rehearsal struct {
 	sent  []meter.Command
 }
 
-func newPlay(t *rapid.T) *rehearsal {
+func newRehearsal(t *rapid.T) *rehearsal {
 	p := &rehearsal{now: time.Date(2026, 1, 30, 12, 0, 0, 0, time.UTC), store: newMemory()}
 	for _, plan := range []meter.Plan{
-		{ID: "team", SeatAllowance: 100, FailedTurns: meter.FailedTurnFree, Abuse: limitOf(500)},
-		{ID: "paid", SeatAllowance: 60, FailedTurns: meter.FailedTurnUseAllowance, Abuse: limitOf(200)},
+		{ID: "team", SeatAllowance: 100, FailedTurns: meter.FailedTurnFree, Abuse: limitOf(200)},
+		{ID: "paid", SeatAllowance: 60, FailedTurns: meter.FailedTurnUseAllowance, Abuse: limitOf(100)},
 	} {
 		plan.Kind = meter.PlanTeam
 		p.store.plans[plan.ID] = plan
@@ -66,7 +66,7 @@ func newPlay(t *rapid.T) *rehearsal {
 		},
 		meter.PutMember{OrganizationID: "acme", MemberID: "mia", Role: meter.RoleMember},
 		meter.PutMember{OrganizationID: "acme", MemberID: "tom", Role: meter.RoleMember},
-		meter.TopUp{OrganizationID: "acme", RequestID: "t1", Amount: 150},
+		meter.TopUp{OrganizationID: "acme", RequestID: "t1", Amount: 300},
 	})
 	return p
 }

@@ -152,7 +152,7 @@ func entryTargets(e *meter.Entry) []any {
 func each(rows pgx.Rows, read func() error) error {
 	for rows.Next() {
 		if err := read(); err != nil {
-			return err
+			return &unreadable{err}
 		}
 	}
 	return rows.Err()

@@ -17,18 +17,22 @@ import (
 var transient = []string{"40001", "40P01", "55P03", "57014", "57P", "53", "08", "23505", "25006", "25P03"}
 
 // fault is an error as the rest of the program sees it: *meter.Refusal with the reason Unavailable where doing the same
-// again may help, the context's own error where the caller went away, or else a fault of the program with its SQLSTATE
-// and constraint named.
+// again may help, the context's own error where the caller went away, or else a fault of the program, of the database's
+// with its SQLSTATE and constraint named. A connection that was refused did nothing, so that is always Unavailable.
 func fault(err error) error {
 	if err == nil {
 		return nil
 	}
-	var pg *pgconn.PgError
+	var (
+		unread  *unreadable
+		connect *pgconn.ConnectError
+		pg      *pgconn.PgError
+	)
 	switch {
-	case errors.As(err, &pg) && !isTransient(pg.Code):
-		return fmt.Errorf("database refused: SQLSTATE %s, constraint %q: %w", pg.Code, pg.ConstraintName, err)
-	case errors.Is(err, context.Canceled):
+	case errors.As(err, &unread), errors.Is(err, context.Canceled):
 		return err
+	case errors.As(err, &pg) && !errors.As(err, &connect) && !isTransient(pg.Code):
+		return fmt.Errorf("database refused: SQLSTATE %s, constraint %q: %w", pg.Code, pg.ConstraintName, err)
 	default:
 		return &meter.Refusal{Reason: meter.Unavailable, Cause: err}
 	}
@@ -42,6 +46,31 @@ func isTransient(code string) bool {
 	}
 	return false
 }
+
+// unreadable is a row that this program cannot read: that is no fault of the connection, and reading it again will not
+// help.
+type unreadable struct{ error }
+
+// Unwrap is why.
+func (u *unreadable) Unwrap() error { return u.error }
+
+// unreachable says in one line that there is no database: pgx lists its attempts in lines of their own.
+func unreachable(err error) error {
+	return fmt.Errorf("the database cannot be reached: %w", oneLine{err})
+}
+
+type oneLine struct{ error }
+
+func (e oneLine) Error() string {
+	lines := strings.Split(e.error.Error(), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return strings.Join(distinct(lines), " ")
+}
+
+// Unwrap is the error in its own lines.
+func (e oneLine) Unwrap() error { return e.error }
 
 // missing refuses what a read did not find.
 func missing(reason meter.Reason, name, id string) error {

@@ -14,8 +14,10 @@ const (
 	lockOrganizations = `SELECT ` + organizationColumns + ` FROM organization o
 		WHERE o.organization_id = ANY($1::text[]) ORDER BY o.organization_id FOR NO KEY UPDATE`
 
-	loadPlans = `SELECT ` + planColumns + ` FROM plan p WHERE p.plan_id IN (
-		SELECT o.plan_id FROM organization o WHERE o.organization_id = ANY($1::text[]) UNION SELECT unnest($2::text[]))`
+	loadPlansInUse = `SELECT DISTINCT ON (p.plan_id) ` + planColumns + `
+		FROM organization o JOIN plan p ON p.plan_id = o.plan_id WHERE o.organization_id = ANY($1::text[])`
+
+	loadPlans = `SELECT ` + planColumns + ` FROM plan p WHERE p.plan_id = ANY($1::text[])`
 
 	// loadDue tells the batch's time, and of each organization how many reservations fell due since it was last swept
 	// and up to when they were looked at. It stops at a bound, but never between two that fall due at the same instant.
@@ -63,15 +65,19 @@ const (
 		FROM unnest($1::text[], $2::text[]) AS k (organization_id, request_id)
 		JOIN extension x ON x.organization_id = k.organization_id AND x.request_id = k.request_id`
 
+	// loadTopUps and loadRefunds look up each key by itself, which the limit sees to: joined, a plan made while the ledger
+	// is empty reads all top-ups or refunds there are.
 	loadTopUps = `SELECT l.organization_id, ` + entryColumns + `, (SELECT coalesce(sum(f.amount_micros), 0)::bigint
 			FROM ledger_entry f WHERE f.organization_id = l.organization_id AND f.kind = 2
 				AND f.top_up_request_id = l.request_id)
-		FROM unnest($1::text[], $2::text[]) AS k (organization_id, request_id)
-		JOIN ledger_entry l ON l.organization_id = k.organization_id AND l.kind = 1 AND l.request_id = k.request_id`
+		FROM unnest($1::text[], $2::text[]) AS k (organization_id, request_id) CROSS JOIN LATERAL (
+			SELECT * FROM ledger_entry m
+			WHERE m.organization_id = k.organization_id AND m.kind = 1 AND m.request_id = k.request_id LIMIT 1) l`
 
 	loadRefunds = `SELECT l.organization_id, ` + entryColumns + `, 0::bigint
-		FROM unnest($1::text[], $2::text[]) AS k (organization_id, request_id)
-		JOIN ledger_entry l ON l.organization_id = k.organization_id AND l.kind = 2 AND l.request_id = k.request_id`
+		FROM unnest($1::text[], $2::text[]) AS k (organization_id, request_id) CROSS JOIN LATERAL (
+			SELECT * FROM ledger_entry m
+			WHERE m.organization_id = k.organization_id AND m.kind = 2 AND m.request_id = k.request_id LIMIT 1) l`
 
 	loadAccessChanges = `SELECT c.organization_id, c.change_id
 		FROM unnest($1::text[], $2::uuid[]) AS k (organization_id, change_id)
@@ -98,7 +104,10 @@ func newLoader(s *Store, organizations []string) *loader {
 func (l *loader) queue(n meter.Needs) {
 	l.batch.Queue("begin")
 	l.batch.Queue(lockOrganizations, l.organizations).Query(l.readOrganizations)
-	l.batch.Queue(loadPlans, l.organizations, n.Plans).Query(l.readPlans)
+	l.batch.Queue(loadPlansInUse, l.organizations).Query(l.readPlans)
+	if len(n.Plans) > 0 {
+		l.batch.Queue(loadPlans, n.Plans).Query(l.readPlans)
+	}
 	l.batch.Queue(l.store.sql.due, l.organizations, l.store.config.DueLimit).Query(l.readDue)
 	l.batch.Queue(l.store.sql.lapsed, l.organizations, l.store.config.DueLimit).Query(l.readTurns)
 	l.queueIDs(loadReservations, n.Reservations, l.readTurns)

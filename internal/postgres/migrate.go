@@ -48,7 +48,7 @@ func Migrate(ctx context.Context, url string) error {
 func checkVersion(row interface{ Scan(...any) error }) error {
 	var version int
 	if err := row.Scan(&version); err != nil {
-		return fmt.Errorf("the database cannot be reached: %w", err)
+		return unreachable(err)
 	}
 	if version < 150000 {
 		return fmt.Errorf("the database is PostgreSQL %d: 15 or later is needed", version/10000)

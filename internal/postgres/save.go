@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -54,6 +56,8 @@ func (w *saver) organizations() {
 			}
 		})
 	}
+	// In one order, as rows that exist are locked: a key that another transaction adds at the same time is waited for.
+	slices.SortFunc(added, func(a, b meter.Organization) int { return cmp.Compare(a.ID, b.ID) })
 	for _, o := range added {
 		w.batch.Queue(insertOrganization, append(organizationProfile(o), w.now)...)
 	}
@@ -112,25 +116,32 @@ func (w *saver) periods() {
 	}
 }
 
-// reservations adds the new ones as they were made, and then settles or extends those that changed.
+// reservations adds the new ones as they were made, then raises those that were extended, and then settles: one batch may do
+// all three to the same turn.
 func (w *saver) reservations() {
 	var added, settled, extended []owned[meter.Reservation]
 	for id, s := range w.states {
 		s.Reservations.Each(func(_ meter.UUID, before *meter.Reservation, r meter.Reservation) {
 			row := owned[meter.Reservation]{id, r}
-			if before == nil {
+			switch {
+			case before == nil:
 				added = append(added, row)
+			case raised(*before, r):
+				extended = append(extended, row)
 			}
 			if r.State != meter.Held {
 				settled = append(settled, row)
-			} else if before != nil {
-				extended = append(extended, row)
 			}
 		})
 	}
 	w.queueReservations(added)
 	w.queueExtended(extended)
 	w.queueSettled(settled)
+}
+
+// raised says whether a reservation was extended, be it settled since.
+func raised(a, b meter.Reservation) bool {
+	return a.Estimate != b.Estimate || !a.ExpiresAt.Equal(b.ExpiresAt)
 }
 
 func (w *saver) extensions() {

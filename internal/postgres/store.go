@@ -61,12 +61,12 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	tuneReader(readers, config.Readers)
 	pool, err := pgxpool.NewWithConfig(ctx, readers)
 	if err != nil {
-		return nil, fmt.Errorf("the database cannot be reached: %w", err)
+		return nil, unreachable(err)
 	}
 	s := &Store{config: config, writers: writers, readers: pool, sql: newStatements(config.TestClock)}
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("the database cannot be reached: %w", err)
+		return nil, unreachable(err)
 	}
 	return s, nil
 }

@@ -19,18 +19,18 @@ type wrong []any
 
 // The kinds of field of the contract, with what breaks each.
 var (
-	wrongID       = wrong{nil, "", strings.Repeat("x", 129), "a b", "ä", "a/b", "x\x00", "x\n"}
-	wrongOptID    = wrong{strings.Repeat("x", 129), "a b", "x\x00"}
-	wrongUUID     = wrong{nil, "", "0", someID + "0", "zz" + someID[2:], "\x00"}
-	wrongText     = wrong{strings.Repeat("ü", 257), "a\x00b"}
-	wrongAmount   = wrong{nil, int64(0), int64(-1), int64(math.MinInt64), int64(maxAmount + 1), int64(math.MaxInt64)}
-	wrongAtLeast0 = wrong{int64(-1), int64(math.MinInt64), int64(maxAmount + 1), int64(math.MaxInt64)}
-	wrongTokens   = wrong{int64(-1), int64(1_000_000_000_001), int64(math.MaxInt64)}
-	wrongPageSize = wrong{int32(-1), int32(1001), int32(math.MinInt32)}
-	wrongPageToken    = wrong{strings.Repeat("x", 513)}
-	wrongEnum     = wrong{protoreflect.EnumNumber(99), protoreflect.EnumNumber(-1)}
-	mustEnum      = append(wrong{nil, protoreflect.EnumNumber(0)}, wrongEnum...)
-	wrongLife     = wrong{
+	wrongID        = wrong{nil, "", strings.Repeat("x", 129), "a b", "ä", "a/b", "x\x00", "x\n"}
+	wrongOptID     = wrong{strings.Repeat("x", 129), "a b", "x\x00"}
+	wrongUUID      = wrong{nil, "", "0", someID + "0", "zz" + someID[2:], "\x00"}
+	wrongText      = wrong{strings.Repeat("ü", 257), "a\x00b"}
+	wrongAmount    = wrong{nil, int64(0), int64(-1), int64(math.MinInt64), int64(maxAmount + 1), int64(math.MaxInt64)}
+	wrongAtLeast0  = wrong{int64(-1), int64(math.MinInt64), int64(maxAmount + 1), int64(math.MaxInt64)}
+	wrongTokens    = wrong{int64(-1), int64(1_000_000_000_001), int64(math.MaxInt64)}
+	wrongPageSize  = wrong{int32(-1), int32(1001), int32(math.MinInt32)}
+	wrongPageToken = wrong{strings.Repeat("x", 513)}
+	wrongEnum      = wrong{protoreflect.EnumNumber(99), protoreflect.EnumNumber(-1)}
+	mustEnum       = append(wrong{nil, protoreflect.EnumNumber(0)}, wrongEnum...)
+	wrongLife      = wrong{
 		&durationpb.Duration{}, &durationpb.Duration{Seconds: -1}, &durationpb.Duration{Nanos: 999_999_999},
 		&durationpb.Duration{Seconds: 86401}, &durationpb.Duration{Seconds: 1, Nanos: -1},
 		&durationpb.Duration{Seconds: math.MaxInt64},

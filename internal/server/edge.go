@@ -58,14 +58,16 @@ func NewEdge(config EdgeConfig) (*Edge, error) {
 	}
 	e := &Edge{health: health.NewServer(), metrics: config.Metrics, validator: validator, logger: config.Logger}
 	e.draining, e.drain = context.WithCancel(context.Background())
-	e.grpc = grpc.NewServer(append(e.interceptors(config.DefaultDeadline),
+	e.grpc = grpc.NewServer(
+		grpc.ChainUnaryInterceptor(e.unary(config.DefaultDeadline)...),
+		grpc.ChainStreamInterceptor(e.stream()...),
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.MaxConcurrentStreams(maxConcurrentStreams),
 		grpc.ConnectionTimeout(connectTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
-	)...)
+	)
 	config.Services.Register(e.grpc)
 	if config.TestClock != nil {
 		config.TestClock.Register(e.grpc)

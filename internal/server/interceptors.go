@@ -13,30 +13,30 @@ import (
 	"github.com/spillway-metering/spillway/internal/rpc"
 )
 
-// interceptors are what every call passes, in the order of the house: metrics, logging, request id, deadline, identity,
+// unary are what every call passes, in the order of the house: metrics, logging, request id, deadline, identity,
 // validation, recovery. Errors become statuses right inside logging, so that whatever answers them, they are mapped once
 // and seen by metrics and log as the caller sees them.
-func (e *Edge) interceptors(fallback time.Duration) []grpc.ServerOption {
-	recovered := recovery.WithRecoveryHandlerContext(recoverPanic)
-	log := callLog{e.logger}
-	return []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(
-			e.metrics.Calls().UnaryServerInterceptor(),
-			e.countRefusals,
-			log.unary,
-			rpc.TranslateErrors,
-			withRequestID,
-			deadline(fallback).unary,
-			auth.Unary,
-			e.validator.Unary,
-			recovery.UnaryServerInterceptor(recovered),
-		),
-		grpc.ChainStreamInterceptor(
-			e.metrics.Calls().StreamServerInterceptor(),
-			log.stream,
-			e.endWhenDraining,
-			recovery.StreamServerInterceptor(recovered),
-		),
+func (e *Edge) unary(fallback time.Duration) []grpc.UnaryServerInterceptor {
+	return []grpc.UnaryServerInterceptor{
+		e.metrics.Calls().UnaryServerInterceptor(),
+		e.countRefusals,
+		callLog{e.logger}.unary,
+		rpc.TranslateErrors,
+		withRequestID,
+		deadline(fallback).unary,
+		auth.Unary,
+		e.validator.Unary,
+		recovery.UnaryServerInterceptor(recovery.WithRecoveryHandlerContext(recoverPanic)),
+	}
+}
+
+// stream are what streams pass: those of health and reflection, there are no others.
+func (e *Edge) stream() []grpc.StreamServerInterceptor {
+	return []grpc.StreamServerInterceptor{
+		e.metrics.Calls().StreamServerInterceptor(),
+		callLog{e.logger}.stream,
+		e.endWhenDraining,
+		recovery.StreamServerInterceptor(recovery.WithRecoveryHandlerContext(recoverPanic)),
 	}
 }
 

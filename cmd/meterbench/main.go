@@ -1,0 +1,111 @@
+// Command meterbench measures how many turns a second a server of meter.v1 settles, beside what it could at most.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/spillway-metering/spillway/internal/bench"
+)
+
+// garbagePercent lets the heap grow between collections: the load shares the machine with what it measures.
+const garbagePercent = 800
+
+func main() {
+	debug.SetGCPercent(garbagePercent)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	// The first signal ends a run in order; a second one does what it does to any program.
+	context.AfterFunc(ctx, stop)
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "meterbench: "+oneLine(err))
+		os.Exit(1)
+	}
+}
+
+// flags are those of meterbench.
+type flags struct {
+	Address     string `placeholder:"HOST:PORT" help:"Server to measure. Unless given, meterbench starts a meterd with a private PostgreSQL, and ends it."`
+	Meterd      string `placeholder:"PROGRAM" help:"The meterd to start. Unless given, the one beside meterbench."`
+	DatabaseURL string `placeholder:"URL" help:"Database of the server at --address, for the naive way; or the one that the meterd to start is to use."`
+
+	Callers       []int   `default:"256" help:"How many callers there are at once: one number, or several with commas, for a row each (${default})."`
+	Organizations []int   `default:"1" help:"How many organizations share the load, 1 being one hot pool: one number, or several with commas (${default})."`
+	Seats         int     `default:"0" help:"How many seats each organization has; 0: 64 where there is one organization, else 4."`
+	Connections   int     `default:"4" help:"How many connections the callers share (${default})."`
+	Rate          float64 `default:"0" help:"Begin so many turns a second, and count latency from when each should have begun; 0: each caller begins a turn when its last one is over."`
+
+	Duration time.Duration `default:"10s" help:"How long turns are measured for a row; each ceiling takes as long again (${default})."`
+	Warmup   time.Duration `default:"1s" help:"How long each of them runs for a row before it is measured (${default})."`
+	Ceilings bool          `default:"true" negatable:"" help:"Measure empty calls and the naive way, too (${default})."`
+
+	JSON bool `name:"json" help:"Print one JSON object instead of the table."`
+}
+
+func (f flags) options(progress func(string)) bench.Options {
+	return bench.Options{
+		Address: f.Address, Meterd: f.Meterd, DatabaseURL: f.DatabaseURL,
+		Callers: f.Callers, Organizations: f.Organizations, Seats: f.Seats, Connections: f.Connections, Rate: f.Rate,
+		Duration: f.Duration, Warmup: f.Warmup, Ceilings: f.Ceilings, Progress: progress,
+	}
+}
+
+// run measures, writes the figures to stdout and what it is doing to stderr. It fails also if the figures are worth
+// nothing; then they have been written all the same.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags, told, err := parse(args, stdout, stderr)
+	if err != nil || told {
+		return err
+	}
+	report, err := bench.Run(ctx, flags.options(func(doing string) { fmt.Fprintln(stderr, "meterbench: "+doing) }))
+	if report != nil {
+		err = errors.Join(err, write(report, flags.JSON, stdout))
+	}
+	if ctx.Err() != nil {
+		return errors.New("told to stop before the run was over")
+	}
+	return err
+}
+
+// parse reads the flags. told is true if the arguments only asked for help, which has been printed.
+func parse(args []string, stdout, stderr io.Writer) (f flags, told bool, err error) {
+	parser, err := kong.New(&f,
+		kong.Name("meterbench"),
+		kong.Description("Measures turns a second of a meter.v1 server, beside its ceilings: empty calls, and the naive way."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { told = true }),
+	)
+	if err != nil {
+		return f, false, fmt.Errorf("flags: %w", err)
+	}
+	_, err = parser.Parse(args)
+	if told {
+		return f, true, nil
+	}
+	return f, false, err
+}
+
+func write(report *bench.Report, asJSON bool, stdout io.Writer) error {
+	if !asJSON {
+		report.WriteTable(stdout)
+		return nil
+	}
+	encoder := json.NewEncoder(stdout)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(report)
+}
+
+// oneLine is an error as one line, however many its causes wrote.
+func oneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}

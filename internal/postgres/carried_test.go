@@ -1,0 +1,214 @@
+package postgres_test
+
+import (
+	"reflect"
+	"slices"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+	"github.com/spillway-metering/spillway/internal/postgres"
+)
+
+// carried is a firm whose state is kept in memory over all batches, beside the database: each batch is applied to both,
+// and both must answer the same and end the same.
+type carried struct {
+	rapid.TB
+	lane  lane
+	store *postgres.Store
+	plan  meter.Plan
+	state *meter.State
+}
+
+// putPlan replaces the firm's plan.
+func (c *carried) putPlan(p meter.Plan) {
+	c.plan = p
+	if err := c.store.PutPlan(within(c.lane), p); err != nil {
+		c.Fatal(err)
+	}
+	c.state.Plans.Put(p.ID, p)
+}
+
+// batch carries commands through the database, and applies them in memory at the same time.
+func (c *carried) batch(commands ...meter.Command) {
+	c.Helper()
+	states, err := c.lane.load(commands...)
+	if err != nil {
+		c.Fatal(err)
+	}
+	loaded := states[c.state.ID]
+	c.state.Now, c.state.SweptUntil = loaded.Now, loaded.SweptUntil
+	got := applyAll(states, commands)
+	want := applyAll(map[string]*meter.State{c.state.ID: c.state}, commands)
+	for i := range commands {
+		if !reflect.DeepEqual(got[i], want[i]) {
+			c.Fatalf("%T %+v after a load\n     %+v\nwant %+v", commands[i], commands[i], got[i], want[i])
+		}
+	}
+	if err := c.lane.Save(within(c.lane), states); err != nil {
+		c.Fatalf("saving %+v: %v", commands, err)
+	}
+}
+
+// same compares all rows in memory with what a load finds, and with what the store's reads answer.
+func (c *carried) same() {
+	c.Helper()
+	loaded := c.reload()
+	same(c, "organization", rowsOf(&loaded.Organization), rowsOf(&c.state.Organization))
+	same(c, "plan", rowsOf(&loaded.Plans), rowsOf(&c.state.Plans))
+	same(c, "members", rowsOf(&loaded.Members), rowsOf(&c.state.Members))
+	same(c, "periods", rowsOf(&loaded.Periods), rowsOf(&c.state.Periods))
+	same(c, "reservations", rowsOf(&loaded.Reservations), rowsOf(&c.state.Reservations))
+	same(c, "extensions", rowsOf(&loaded.Extensions), rowsOf(&c.state.Extensions))
+	same(c, "movements", rowsOf(&loaded.Movements), rowsOf(&c.state.Movements))
+	same(c, "requests", loaded.Requests, c.state.Requests)
+	same(c, "changes", keysOf(&loaded.Changes), keysOf(&c.state.Changes))
+	for topUp, refunded := range loaded.RefundedOf {
+		same(c, "refunded of "+topUp, refunded, c.state.RefundedOf[topUp])
+	}
+	c.sameReads()
+}
+
+// reload is the state that a batch gets that needs every row of the firm.
+func (c *carried) reload() *meter.State {
+	var n meter.Needs
+	id := c.state.ID
+	for k := range rowsOf(&c.state.Members) {
+		n.Members = append(n.Members, meter.Key{OrganizationID: id, ID: k})
+	}
+	for k := range rowsOf(&c.state.Reservations) {
+		n.Reservations = append(n.Reservations, meter.IDKey{OrganizationID: id, ID: k})
+	}
+	for k := range c.state.Requests {
+		n.ReserveRequests = append(n.ReserveRequests, meter.Key{OrganizationID: id, ID: k})
+	}
+	for k := range rowsOf(&c.state.Extensions) {
+		n.Extensions = append(n.Extensions, meter.Key{OrganizationID: id, ID: k})
+	}
+	for k := range rowsOf(&c.state.Movements) {
+		key := meter.Key{OrganizationID: id, ID: k.RequestID}
+		n.TopUps, n.Refunds = append(n.TopUps, key), append(n.Refunds, key)
+	}
+	for k := range rowsOf(&c.state.Changes) {
+		n.AccessChanges = append(n.AccessChanges, meter.IDKey{OrganizationID: id, ID: k})
+	}
+	states, err := c.lane.Load(within(c.lane), []string{id}, n)
+	if err != nil {
+		c.Fatal(err)
+	}
+	c.lane.Abandon()
+	return states[id]
+}
+
+// sameReads compares what the store's reads answer, page by page.
+func (c *carried) sameReads() {
+	c.Helper()
+	ctx, id := within(c.lane), c.state.ID
+	o, err := c.store.Organization(ctx, id)
+	must(c, err)
+	want, _ := c.state.Organization.Get(id)
+	same(c, "Organization", o, want)
+	now, err := c.store.Now(ctx)
+	must(c, err)
+	members := pages(c, func(last meter.MemberView, n int) ([]meter.MemberView, error) {
+		return c.store.Members(ctx, id, last.ID, n)
+	})
+	same(c, "number of members", len(members), len(rowsOf(&c.state.Members)))
+	for _, v := range members {
+		m, _ := c.state.Members.Get(v.ID)
+		same(c, "Members", v, meter.ViewOf(o, m, now))
+		one, err := c.store.Member(ctx, id, v.ID)
+		must(c, err)
+		same(c, "Member", one, v)
+		seen, err := c.store.Meter(ctx, id, v.ID)
+		must(c, err)
+		same(c, "Meter", seen, meter.MeterOf(o, c.plan, m, now))
+	}
+	c.sameTurns()
+	entries := pages(c, func(last meter.Entry, n int) ([]meter.Entry, error) {
+		return c.store.Entries(ctx, id, last.Sequence, n)
+	})
+	same(c, "Entries", entries, c.state.Entries())
+	changes := pages(c, func(last meter.AccessChange, n int) ([]meter.AccessChange, error) {
+		return c.store.AccessChanges(ctx, id, "", last.ID, n)
+	})
+	same(c, "AccessChanges", byKey(changes, func(x meter.AccessChange) meter.UUID { return x.ID }), rowsOf(&c.state.Changes))
+}
+
+// sameTurns compares reservations as they are read one by one and listed: newest first.
+func (c *carried) sameTurns() {
+	c.Helper()
+	ctx, id := within(c.lane), c.state.ID
+	listed := pages(c, func(last meter.Reservation, n int) ([]meter.Reservation, error) {
+		return c.store.Reservations(ctx, meter.ReservationQuery{OrganizationID: id, Before: last.ID, Limit: n})
+	})
+	same(c, "Reservations", byKey(listed, func(r meter.Reservation) meter.UUID { return r.ID }), rowsOf(&c.state.Reservations))
+	for _, r := range listed {
+		one, err := c.store.Reservation(ctx, id, r.ID)
+		must(c, err)
+		same(c, "Reservation", one, r)
+	}
+	if !slices.IsSortedFunc(listed, func(a, b meter.Reservation) int { return slices.Compare(b.ID[:], a.ID[:]) }) {
+		c.Errorf("reservations are not listed newest first")
+	}
+}
+
+// pages reads a list to its end, a few at a time.
+func pages[R any](t rapid.TB, read func(last R, limit int) ([]R, error)) (all []R) {
+	t.Helper()
+	const size = 3
+	var last R
+	for {
+		page, err := read(last, size)
+		must(t, err)
+		if all = append(all, page...); len(page) < size {
+			return all
+		}
+		last = page[size-1]
+	}
+}
+
+func byKey[K comparable, R any](rows []R, key func(R) K) map[K]R {
+	keyed := map[K]R{}
+	for _, r := range rows {
+		keyed[key(r)] = r
+	}
+	return keyed
+}
+
+func rowsOf[K comparable, V any](table *meter.Table[K, V]) map[K]V {
+	rows := map[K]V{}
+	for _, k := range table.Keys() {
+		rows[k], _ = table.Get(k)
+	}
+	return rows
+}
+
+func keysOf[K comparable, V any](table *meter.Table[K, V]) map[K]bool {
+	keys := map[K]bool{}
+	for _, k := range table.Keys() {
+		keys[k] = true
+	}
+	return keys
+}
+
+func same(t rapid.TB, what string, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("%s\nhas  %+v\nwant %+v", what, got, want)
+	}
+}
+
+func must(t rapid.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// forward moves the test clock.
+func (c *carried) forward(by time.Duration) {
+	_, err := c.store.ShiftClock(within(c.lane), by)
+	must(c, err)
+}

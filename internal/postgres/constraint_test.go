@@ -1,0 +1,244 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// An organization with one row of everything, all of them possible.
+const possibleRows = `
+INSERT INTO plan VALUES ('team', 1, 1000, 1, 1, 1, 5, '1 hour', 1);
+INSERT INTO organization VALUES ('acme', 'Acme', 'team', 1, '2026-01-31', 'UTC', NULL, NULL, NULL, NULL, 1, false, '',
+	70, 5, 100, 10, 20, 3, now());
+INSERT INTO member VALUES ('acme', 'ada', '', '', '', 1, 1, NULL, 2, 50, 20, 5, now(), now(), 9, 8, 20, 5, 1);
+INSERT INTO member_period VALUES ('acme', 'ada', now(), 1, 2, 3, 4, 5);
+INSERT INTO reservation (organization_id, reservation_id, member_id, request_id, request_fingerprint, estimate_micros,
+		held_allowance_micros, held_pool_micros, period_start, created_at, expires_at, model, conversation_id, turn_id)
+	SELECT 'acme', ('00000000-0000-0000-0000-00000000000' || n)::uuid, 'ada', 'r' || n, '\x00', 10, 5, 5, now(), now(),
+		now() + interval '1 minute', '', '', '' FROM generate_series(1, 2) n;
+INSERT INTO extension VALUES ('acme', 'x', '\x00', '00000000-0000-0000-0000-000000000001', now(), 5, now());
+INSERT INTO ledger_entry VALUES
+	('acme', 1, now(), 1, 100, 100, NULL, NULL, 'invoice', 't', NULL, '\x00'),
+	('acme', 2, now(), 2, 10, 90, NULL, NULL, 'note', 'f', 't', '\x00'),
+	('acme', 3, now(), 3, 20, 70, 'ada', '00000000-0000-0000-0000-000000000001', '', 'r1', NULL, NULL);
+INSERT INTO access_change VALUES ('acme', '00000000-0000-0000-0000-000000000001', 'ada', now(), 'eve', 1, 0, 2, 50);
+INSERT INTO test_clock VALUES (true, '0');
+`
+
+// impossible holds, by the constraint that refuses them, changes that make an impossible row of a possible one.
+var impossible = map[string][]string{
+	"plan_id_once":           {`INSERT INTO plan SELECT * FROM plan`},
+	"plan_kind_is_known":     {`UPDATE plan SET kind = 0`, `UPDATE plan SET kind = 5`},
+	"plan_limits_are_counts": {`UPDATE plan SET limit_orchestrators = -1`, `UPDATE plan SET limit_devices = -1`, `UPDATE plan SET limit_private_projects = -1`},
+	"plan_allowance_is_an_amount": {
+		`UPDATE plan SET seat_allowance_micros = -1`, `UPDATE plan SET seat_allowance_micros = 1000000000000001`,
+	},
+	"plan_abuse_limit_has_a_window": {
+		`UPDATE plan SET abuse_window = '0'`, `UPDATE plan SET abuse_tokens = 0`, `UPDATE plan SET abuse_tokens = -1`,
+		`UPDATE plan SET abuse_window = '-1 hour'`,
+	},
+	"plan_failed_turn_policy_is_known": {`UPDATE plan SET failed_turn_policy = 0`, `UPDATE plan SET failed_turn_policy = 3`},
+
+	"organization_id_once":        {`INSERT INTO organization SELECT * FROM organization`},
+	"organization_plan_exists":    {`UPDATE organization SET plan_id = 'none'`, `DELETE FROM plan`},
+	"organization_unit_is_known":  {`UPDATE organization SET unit = 0`, `UPDATE organization SET unit = 3`},
+	"organization_state_is_known": {`UPDATE organization SET state = 0`, `UPDATE organization SET state = 3`},
+	"organization_prior_anchor_is_whole": {
+		`UPDATE organization SET anchor_from = now()`,
+		`UPDATE organization SET anchor_from = now(), prior_anniversary = '2026-01-01'`,
+		`UPDATE organization SET anchor_from = now(), prior_time_zone = 'UTC'`,
+		`UPDATE organization SET prior_anniversary = '2026-01-01', prior_time_zone = 'UTC'`,
+		`UPDATE organization SET prior_from = now()`,
+	},
+	"pool_adds_up": {
+		`UPDATE organization SET pool_balance_micros = 71`, `UPDATE organization SET pool_purchased_micros = 101`,
+		`UPDATE organization SET pool_refunded_micros = 9`, `UPDATE organization SET pool_consumed_micros = 21`,
+	},
+	"pool_is_never_overdrawn": {
+		// Such a row breaks another rule first: statements that fail together leave nothing behind.
+		`ALTER TABLE organization DROP CONSTRAINT pool_holds_are_covered;
+			UPDATE organization SET pool_balance_micros = -1, pool_held_micros = 0, pool_consumed_micros = 91`,
+	},
+	"pool_holds_are_covered":   {`UPDATE organization SET pool_held_micros = 71`, `UPDATE organization SET pool_held_micros = -1`},
+	"pool_lifetime_only_grows": {`UPDATE organization SET pool_refunded_micros = -1, pool_balance_micros = 81`},
+	"ledger_sequence_counts":   {`UPDATE organization SET ledger_sequence = -1`},
+
+	"member_id_once":             {`INSERT INTO member SELECT * FROM member`},
+	"member_organization_exists": {`INSERT INTO member SELECT 'none', 'bob', '', '', '', 1, 1, NULL, 1, 0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0`},
+	"member_role_is_known":       {`UPDATE member SET role = 0`, `UPDATE member SET role = 4`},
+	"member_state_is_known":      {`UPDATE member SET state = 0`, `UPDATE member SET state = 3`},
+	"member_allowance_is_an_amount": {
+		`UPDATE member SET allowance_micros = -1`, `UPDATE member SET allowance_micros = 1000000000000001`,
+	},
+	"access_cap_belongs_to_capped": {
+		`UPDATE member SET access_kind = 1`, `UPDATE member SET access_kind = 3`, `UPDATE member SET access_kind = 4`,
+		`UPDATE member SET access_cap_micros = 0`, `UPDATE member SET access_cap_micros = 1000000000000001`,
+	},
+	"abuse_tokens_belong_to_a_window": {`UPDATE member SET abuse_opened_at = NULL`, `UPDATE member SET abuse_tokens = -1`},
+	"member_use_belongs_to_a_period":  {`UPDATE member SET period_start = NULL`},
+	"member_use_is_never_negative": {
+		`UPDATE member SET allowance_used_micros = -1`, `UPDATE member SET allowance_held_micros = -1`,
+		`UPDATE member SET pool_used_micros = -1`, `UPDATE member SET pool_held_micros = -1`,
+		`UPDATE member SET overrun_micros = -1`, `UPDATE member SET pool_used_lifetime_micros = 19`,
+	},
+
+	"member_period_once": {`INSERT INTO member_period SELECT * FROM member_period`},
+	"member_period_is_never_negative": {
+		`UPDATE member_period SET allowance_used_micros = -1`, `UPDATE member_period SET allowance_held_micros = -1`,
+		`UPDATE member_period SET pool_used_micros = -1`, `UPDATE member_period SET pool_held_micros = -1`,
+		`UPDATE member_period SET overrun_micros = -1`,
+	},
+
+	"reservation_id_once":         {`INSERT INTO reservation SELECT * FROM reservation`},
+	"reservation_request_id_once": {`UPDATE reservation SET request_id = 'r1'`},
+	"reservation_state_is_known":  {`UPDATE reservation SET state = 0, settled_at = now()`, `UPDATE reservation SET state = 5, settled_at = now()`},
+	"reservation_holds_something": {
+		`UPDATE reservation SET estimate_micros = 0`, `UPDATE reservation SET held_allowance_micros = 6`,
+		`UPDATE reservation SET held_allowance_micros = 0, held_pool_micros = 0`,
+		`UPDATE reservation SET held_pool_micros = -1`, `UPDATE reservation SET held_allowance_micros = -1`,
+	},
+	"reservation_expires_after_it_was_made": {`UPDATE reservation SET expires_at = created_at`},
+	"reservation_is_open_or_settled":        {`UPDATE reservation SET state = 2`, `UPDATE reservation SET settled_at = now()`},
+	"reservation_charge_adds_up": {
+		`UPDATE reservation SET state = 2, settled_at = now(), actual_micros = 7, allowance_micros = 6`,
+		`UPDATE reservation SET state = 2, settled_at = now(), actual_micros = 1, allowance_micros = 2, pool_micros = -1`,
+		`UPDATE reservation SET state = 2, settled_at = now(), actual_micros = 1, allowance_micros = -1, pool_micros = 2`,
+		`UPDATE reservation SET state = 2, settled_at = now(), actual_micros = 1, allowance_micros = 2, overrun_micros = -1`,
+	},
+	"reservation_is_charged_once_settled": {
+		`UPDATE reservation SET actual_micros = 1, allowance_micros = 1`,
+		`UPDATE reservation SET actual_micros = 1, allowance_micros = 1, state = 4, settled_at = now()`,
+	},
+	"failed_turn_never_charges_the_pool": {
+		`UPDATE reservation SET state = 3, settled_at = now(), actual_micros = 1, pool_micros = 1`,
+	},
+	"reservation_tokens_are_counts": {
+		`UPDATE reservation SET input_tokens = -1`, `UPDATE reservation SET cached_input_tokens = -1`,
+		`UPDATE reservation SET cache_write_tokens = -1`, `UPDATE reservation SET output_tokens = -1`,
+		`UPDATE reservation SET reasoning_tokens = -1`,
+	},
+
+	"extension_request_id_once":      {`INSERT INTO extension SELECT * FROM extension`},
+	"extension_reservation_exists":   {`UPDATE extension SET reservation_id = gen_random_uuid()`, `DELETE FROM reservation`},
+	"extension_never_shrinks_a_hold": {`UPDATE extension SET additional_micros = -1`},
+
+	"ledger_sequence_once":          {entry(3, 1, "'u'", "NULL")},
+	"ledger_sequence_starts_at_one": {entry(0, 1, "'u'", "NULL")},
+	"ledger_amount_is_positive":     {`INSERT INTO ledger_entry VALUES ('acme', 4, now(), 1, 0, 1, NULL, NULL, '', 'u', NULL, '\x00')`},
+	"ledger_balance_is_never_negative": {
+		`INSERT INTO ledger_entry VALUES ('acme', 4, now(), 2, 1, -1, NULL, NULL, '', 'u', 't', '\x00')`,
+	},
+	"ledger_kind_tells_its_columns": {
+		entry(4, 0, "'u'", "NULL"), entry(4, 5, "'u'", "NULL"), entry(4, 1, "'u'", "'t'"), entry(4, 2, "'u'", "NULL"),
+		`INSERT INTO ledger_entry VALUES ('acme', 4, now(), 1, 1, 1, 'ada', NULL, '', 'u', NULL, '\x00')`,
+		`INSERT INTO ledger_entry VALUES ('acme', 4, now(), 1, 1, 1, NULL, gen_random_uuid(), '', 'u', NULL, '\x00')`,
+		`INSERT INTO ledger_entry VALUES ('acme', 4, now(), 1, 1, 1, NULL, NULL, '', 'u', NULL, NULL)`,
+		`INSERT INTO ledger_entry VALUES ('acme', 4, now(), 3, 1, 1, NULL, gen_random_uuid(), '', 'u', NULL, NULL)`,
+		`INSERT INTO ledger_entry VALUES ('acme', 4, now(), 4, 1, 1, 'ada', NULL, '', 'u', NULL, NULL)`,
+		`INSERT INTO ledger_entry VALUES ('acme', 4, now(), 3, 1, 1, 'ada', gen_random_uuid(), 'x', 'u', NULL, NULL)`,
+		`INSERT INTO ledger_entry VALUES ('acme', 4, now(), 3, 1, 1, 'ada', gen_random_uuid(), '', 'u', 't', NULL)`,
+		`INSERT INTO ledger_entry VALUES ('acme', 4, now(), 3, 1, 1, 'ada', gen_random_uuid(), '', 'u', NULL, '\x00')`,
+	},
+	"top_up_request_id_once": {entry(4, 1, "'t'", "NULL")},
+	"refund_request_id_once": {entry(4, 2, "'f'", "'t'")},
+	"turn_is_charged_once_per_layer": {
+		`INSERT INTO ledger_entry VALUES ('acme', 4, now(), 3, 1, 1, 'ada', '00000000-0000-0000-0000-000000000001', '', 'r1', NULL, NULL)`,
+	},
+
+	"access_change_id_once":           {`INSERT INTO access_change SELECT * FROM access_change`},
+	"access_change_member_exists":     {change("'bob'", 2, 60)},
+	"access_change_changes_something": {change("'ada'", 1, 0)},
+	"test_clock_is_one":               {`INSERT INTO test_clock VALUES (false, '0')`},
+	"test_clock_once":                 {`INSERT INTO test_clock VALUES (true, '0')`},
+}
+
+// entry adds a top-up or a refund to the ledger.
+func entry(sequence, kind int, request, topUp string) string {
+	return `INSERT INTO ledger_entry VALUES ('acme', ` + digits(sequence) + `, now(), ` + digits(kind) +
+		`, 1, 1, NULL, NULL, '', ` + request + `, ` + topUp + `, '\x00')`
+}
+
+// change adds a change of access from none.
+func change(member string, kind, limit int) string {
+	return `INSERT INTO access_change VALUES ('acme', gen_random_uuid(), ` + member + `, now(), '', 1, 0, ` + digits(kind) +
+		`, ` + digits(limit) + `)`
+}
+
+func digits(n int) string { return string([]byte{'0' + byte(n/10), '0' + byte(n%10)}) }
+
+func TestImpossibleRowsAreRefused(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, open(t))
+	exec(t, conn, possibleRows)
+	for constraint, changes := range impossible {
+		for _, sql := range changes {
+			_, err := conn.Exec(within(t), sql)
+			if got := constraintOf(err); got != constraint {
+				t.Errorf("%s\nis refused by %q (%v), not by %s", sql, got, err, constraint)
+			}
+		}
+	}
+}
+
+func constraintOf(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.ConstraintName
+	}
+	return ""
+}
+
+// TestEveryConstraintIsTested holds the table above to the constraints and unique indexes of the database.
+func TestEveryConstraintIsTested(t *testing.T) {
+	t.Parallel()
+	rows, err := connect(t, open(t)).Query(within(t), `
+		SELECT conname::text FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+			AND contype <> 'n' AND conrelid <> 'goose_db_version'::regclass
+		UNION SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+		WHERE c.relnamespace = 'public'::regnamespace AND i.indisunique AND c.relname <> 'goose_db_version'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(names)
+	if tested := slices.Sorted(maps.Keys(impossible)); !slices.Equal(names, tested) {
+		t.Errorf("the database has\n%s\nand tested are\n%s", strings.Join(names, "\n"), strings.Join(tested, "\n"))
+	}
+}
+
+// TestRecordsAreAppendOnly tries as the owner of the tables, whom no privilege stops.
+func TestRecordsAreAppendOnly(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, open(t))
+	exec(t, conn, possibleRows)
+	for table, conflict := range map[string]string{
+		"ledger_entry":  "(organization_id, sequence) DO UPDATE SET amount_micros = 1",
+		"access_change": "(organization_id, change_id) DO UPDATE SET actor = ''",
+	} {
+		before := one[int](t, conn, "SELECT count(*) FROM "+table)
+		for _, sql := range []string{
+			"UPDATE " + table + " SET at = now()", "UPDATE " + table + " SET at = now() WHERE false", "DELETE FROM " + table,
+			"TRUNCATE " + table, "TRUNCATE organization CASCADE",
+			"INSERT INTO " + table + " SELECT * FROM " + table + " ON CONFLICT " + conflict,
+		} {
+			_, err := conn.Exec(context.Background(), sql)
+			var pg *pgconn.PgError
+			if !errors.As(err, &pg) || pg.Code != "23001" || !strings.HasSuffix(pg.Message, "are only ever added") {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+		if after := one[int](t, conn, "SELECT count(*) FROM "+table); after != before || before == 0 {
+			t.Errorf("%s has %d rows of %d", table, after, before)
+		}
+	}
+}

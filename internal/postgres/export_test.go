@@ -1,0 +1,51 @@
+package postgres
+
+import "github.com/jackc/pgx/v5"
+
+// What the tests in package postgres_test look at from inside: they cannot be in this package, which the package that
+// starts their PostgreSQL imports.
+var (
+	Fault        = fault
+	CheckVersion = checkVersion
+)
+
+// Writers is how sessions connect; a test may put itself between.
+func (s *Store) Writers() *pgx.ConnConfig { return s.writers }
+
+// LoadStatements are the statements of a load by name, but for begin.
+func (s *Store) LoadStatements() map[string]string {
+	return map[string]string{
+		"lockOrganizations": lockOrganizations,
+		"loadPlansInUse":    loadPlansInUse,
+		"loadPlans":         loadPlans,
+		"loadDue":           s.sql.due,
+		"loadLapsed":        s.sql.lapsed,
+		"loadReservations":  loadReservations,
+		"loadRequests":      loadRequests,
+		"loadMembers":       loadMembers,
+		"loadOtherMembers":  loadOtherMembers,
+		"loadExtensions":    loadExtensions,
+		"loadTopUps":        loadTopUps,
+		"loadRefunds":       loadRefunds,
+		"loadAccessChanges": loadAccessChanges,
+	}
+}
+
+// SaveStatements are the statements of a save by name, but for commit.
+func (s *Store) SaveStatements() map[string]string {
+	return map[string]string{
+		"insertOrganization":        insertOrganization,
+		"updateOrganizationProfile": updateOrganizationProfile,
+		"updateOrganizations":       updateOrganizations,
+		"insertMember":              insertMember,
+		"updateMemberProfile":       updateMemberProfile,
+		"updateMembers":             updateMembers,
+		"upsertPeriods":             upsertPeriods,
+		"insertReservations":        insertReservations,
+		"updateExtended":            updateExtended,
+		"updateSettled":             updateSettled,
+		"insertExtension":           insertExtension,
+		"insertEntries":             insertEntries,
+		"insertAccessChange":        insertAccessChange,
+	}
+}
