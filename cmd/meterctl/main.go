@@ -29,6 +29,7 @@ func main() {
 type commands struct {
 	Replay  replayCommand  `cmd:"" help:"Replay the turns of a recorded trace against a running server."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to this program's."`
+	Verify  verifyCommand  `cmd:"" help:"Recompute every promise from the ledger and the reservations, and name what differs."`
 
 	Version kong.VersionFlag `help:"Print the version and end."`
 }

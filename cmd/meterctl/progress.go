@@ -64,10 +64,21 @@ func (b *bars) tell(p replay.Progress) {
 	}
 }
 
+// end draws the last state. The writer forgets a Stop that comes before its rendering has begun, so it is told until it
+// has ended.
 func (b *bars) end() {
-	if b.rendered {
+	if !b.rendered {
+		return
+	}
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
 		b.writer.Stop()
-		<-b.drawn
+		select {
+		case <-b.drawn:
+			return
+		case <-again.C:
+		}
 	}
 }
 

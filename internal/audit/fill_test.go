@@ -106,9 +106,9 @@ func putMember(organization, id string) meter.PutMember {
 // firm is the organization whose rows the planted bugs change. Its turns are named by their request ids.
 const firm = "firm"
 
-func setAccess(member string, kind meter.AccessKind, cap meter.Micros) meter.SetAccess {
+func setAccess(member string, kind meter.AccessKind, most meter.Micros) meter.SetAccess {
 	return meter.SetAccess{
-		OrganizationID: firm, MemberID: member, Access: meter.Access{Kind: kind, Cap: cap}, Actor: "tests", ChangeID: newID(),
+		OrganizationID: firm, MemberID: member, Access: meter.Access{Kind: kind, Cap: most}, Actor: "tests", ChangeID: newID(),
 	}
 }
 

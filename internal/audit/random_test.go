@@ -1,7 +1,6 @@
 package audit_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -62,13 +61,13 @@ func (c *crowd) round(commands int) {
 	group, ctx := errgroup.WithContext(c.t.Context())
 	group.SetLimit(8)
 	for range commands {
-		group.Go(func() error { return c.try(ctx, c.command(ctx)) })
+		group.Go(func() error { return c.try(ctx, c.command()) })
 	}
 	c.must(group.Wait())
 }
 
 // command is a random one.
-func (c *crowd) command(context.Context) meter.Command {
+func (c *crowd) command() meter.Command {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.made++

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,7 +43,7 @@ type run struct {
 	name        string // Begins every id, so that a run never meets another's.
 	meterd      *meterd
 	connections []*grpc.ClientConn
-	naive       *pgxpool.Pool // nil: the naive way is left out.
+	database    *pgxpool.Pool // nil: nobody said where it is, and the naive way is left out.
 	populations map[int]shared
 	rows        []*row
 }
@@ -61,12 +62,8 @@ func (r *run) open(ctx context.Context) error {
 	if err := r.dial(); err != nil {
 		return err
 	}
-	if r.Ceilings && database != "" {
-		most := 0
-		for _, n := range r.Callers {
-			most = max(most, n)
-		}
-		if r.naive, err = openNaive(ctx, database, most); err != nil {
+	if database != "" {
+		if r.database, err = openDatabase(ctx, database, slices.Max(r.Callers)); err != nil {
 			return err
 		}
 	}
@@ -108,6 +105,9 @@ func (r *run) dial() error {
 	return nil
 }
 
+// comparesNaive says whether the naive way is measured.
+func (r *run) comparesNaive() bool { return r.Ceilings && r.database != nil }
+
 // populate makes so many organizations for turns and, if there is one, for the naive way.
 func (r *run) populate(ctx context.Context, organizations int) (err error) {
 	if _, there := r.populations[organizations]; there {
@@ -119,7 +119,7 @@ func (r *run) populate(ctx context.Context, organizations int) (err error) {
 	if err := s.turns.make(ctx, r.connections[0]); err != nil {
 		return err
 	}
-	if r.naive != nil {
+	if r.comparesNaive() {
 		s.naive = newPopulation(prefix+"-naive", organizations, r.seatsOf(organizations))
 		if err := s.naive.make(ctx, r.connections[0]); err != nil {
 			return err
@@ -158,8 +158,8 @@ func (r *run) measure(ctx context.Context) error {
 
 // close lets go of everything; a meterd that was started ends.
 func (r *run) close() error {
-	if r.naive != nil {
-		r.naive.Close()
+	if r.database != nil {
+		r.database.Close()
 	}
 	for _, conn := range r.connections {
 		_ = conn.Close()

@@ -62,8 +62,8 @@ const accessUnlimited = 3
 
 var errNoRoom = errors.New("the pool has no room for the turn")
 
-// openNaive makes the connections that the naive way shares among so many callers, with a server's own settings.
-func openNaive(ctx context.Context, url string, callers int) (*pgxpool.Pool, error) {
+// openDatabase makes the connections that so many callers of the naive way share. Their settings are the database's own.
+func openDatabase(ctx context.Context, url string, callers int) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("the database URL cannot be read: %w", err)

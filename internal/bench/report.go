@@ -47,7 +47,12 @@ type Row struct {
 
 	Ratios Ratios `json:"ratios"`
 
-	ResidentBytes     int64 `json:"resident_bytes,omitempty"`      // Of meterd at the end; absent where it was not started here.
+	// Processor time of meterd alone, in microseconds: for one request of a turn, and for an empty call. Unlike the rates
+	// it hardly depends on what else the machine does. Absent, as the bytes below, where meterd was not started here.
+	RPCBusyMicros   float64 `json:"meterd_cpu_us_per_rpc,omitempty"`
+	EmptyBusyMicros float64 `json:"meterd_cpu_us_per_empty_call,omitempty"`
+
+	ResidentBytes     int64 `json:"resident_bytes,omitempty"`      // Of meterd, at the end.
 	PeakResidentBytes int64 `json:"peak_resident_bytes,omitempty"` // Since it was started.
 }
 
@@ -71,9 +76,9 @@ func (r *run) report(ctx context.Context) (*Report, error) {
 
 	ctx, cancel := context.WithTimeout(ctx, closingTimeout)
 	defer cancel()
-	if r.naive != nil {
+	if r.database != nil {
 		var err error
-		report.Durability, err = durabilityOf(ctx, r.naive)
+		report.Durability, err = durabilityOf(ctx, r.database)
 		problems = append(problems, err, report.Durability.check())
 	}
 	problems = append(problems, r.checkPools(ctx))
@@ -88,6 +93,7 @@ func (r *run) figures(row *row) (f Row, err error) {
 		TurnP50: millis(turns.whole, 50), TurnP99: millis(turns.whole, 99),
 		ReserveP50: millis(turns.reserve, 50), ReserveP99: millis(turns.reserve, 99),
 		CommitP50: millis(turns.commit, 50), CommitP99: millis(turns.commit, 99),
+		RPCBusyMicros: turns.busyMicros() / 2,
 		ResidentBytes: row.resident, PeakResidentBytes: row.peak,
 	}
 	if row.naive != nil {
@@ -96,7 +102,8 @@ func (r *run) figures(row *row) (f Row, err error) {
 		f.NaiveReserveP50, f.NaiveCommitP50 = millis(t.reserve, 50), millis(t.commit, 50)
 	}
 	if row.empty != nil {
-		f.EmptyCallsPerSecond, f.EmptyP50 = row.empty.tally.perSecond(), millis(row.empty.tally.whole, 50)
+		t := row.empty.tally
+		f.EmptyCallsPerSecond, f.EmptyP50, f.EmptyBusyMicros = t.perSecond(), millis(t.whole, 50), t.busyMicros()
 	}
 	f.Ratios = f.ratios()
 	for _, c := range []*contestant{row.turns, row.naive, row.empty} {

@@ -17,10 +17,11 @@ type row struct {
 type contestant struct {
 	callers []*caller
 	tally   *tally
+	busy    func() time.Duration // Processor time of meterd so far.
 }
 
-func newContestant(callers int, newWork func(i int) work) *contestant {
-	c := &contestant{tally: newTally()}
+func newContestant(callers int, busy func() time.Duration, newWork func(i int) work) *contestant {
+	c := &contestant{tally: newTally(), busy: busy}
 	for i := range callers {
 		c.callers = append(c.callers, &caller{work: newWork(i)})
 	}
@@ -31,23 +32,31 @@ func (r *run) newRow(callers, organizations int) *row {
 	p := r.populations[organizations]
 	name := func(i int) string { return fmt.Sprintf("%d-%d", callers, i) }
 	n := &row{callers: callers, organizations: organizations}
-	n.turns = newContestant(callers, func(i int) work {
+	n.turns = newContestant(callers, r.busy, func(i int) work {
 		return newTurns(r.connections[i%len(r.connections)], p.turns, name(i))
 	})
 	if !r.Ceilings {
 		return n
 	}
-	n.empty = newContestant(callers, func(i int) work {
+	n.empty = newContestant(callers, r.busy, func(i int) work {
 		return &emptyCalls{conn: r.connections[i%len(r.connections)]}
 	})
-	if r.naive != nil {
-		n.naive = newContestant(callers, func(i int) work {
+	if r.comparesNaive() {
+		n.naive = newContestant(callers, r.busy, func(i int) work {
 			return &naive{
-				pool: r.naive, population: p.naive, random: newRandom(), periodStart: p.periodStart, id: []byte(name(i) + "-"),
+				pool: r.database, population: p.naive, random: newRandom(), periodStart: p.periodStart, id: []byte(name(i) + "-"),
 			}
 		})
 	}
 	return n
+}
+
+// busy is how long meterd has kept processors busy, if it was started here.
+func (r *run) busy() time.Duration {
+	if r.meterd == nil {
+		return 0
+	}
+	return processorTime(r.meterd.command.Process.Pid)
 }
 
 // slice measures everything for so long, one after the other. The ceilings are always a closed loop: at a fixed rate
@@ -63,7 +72,9 @@ func (c *contestant) slice(ctx context.Context, s slice) {
 	if c == nil || s.length == 0 || ctx.Err() != nil {
 		return
 	}
+	busy := c.busy()
 	elapsed, missed := s.run(ctx, c.callers)
+	c.tally.busy += c.busy() - busy
 	c.tally.add(c.callers, elapsed, missed)
 }
 
@@ -76,7 +87,7 @@ func (r *row) forget() {
 	}
 }
 
-// done is how much work was ever acknowledged, errors how much failed, and first one reason of that.
+// totals are how much work was ever acknowledged, how much failed, and one reason of that.
 func (c *contestant) totals() (done, errors int64, first error) {
 	if c == nil {
 		return 0, 0, nil

@@ -29,7 +29,8 @@ var columns = []struct {
 	{"turns/s\n÷ naive", func(r Row) string { return fine(r.Ratios.TurnsToNaive) }},
 	{"RPCs/s\n÷ empty", func(r Row) string { return fine(r.Ratios.RPCsToEmpty) }},
 	{"turn p50\n÷ naive", func(r Row) string { return fine(r.Ratios.TurnP50ToNaive) }},
-	{"meterd\npeak MiB", func(r Row) string { return whole(float64(r.PeakResidentBytes) / (1 << 20)) }},
+	{"meterd\nµs/RPC", func(r Row) string { return whole(r.RPCBusyMicros) }},
+	{"\npeak MiB", func(r Row) string { return whole(float64(r.PeakResidentBytes) / (1 << 20)) }},
 }
 
 // WriteTable writes the report as one table, and below it what the figures rest on.
@@ -67,7 +68,7 @@ func (r *Report) notes() []string {
 		notes = append(notes, fmt.Sprintf("PostgreSQL %s: fsync %s, synchronous_commit %s, full_page_writes %s",
 			d.Version, d.Fsync, d.SynchronousCommit, d.FullPageWrites))
 	} else {
-		notes = append(notes, "the naive way was not measured: that needs --database-url, or no --address")
+		notes = append(notes, "the database was not told, by --database-url: its durability is unknown, the naive way left out")
 	}
 	if rate := r.Row.Rate; rate > 0 {
 		notes = append(notes, fmt.Sprintf("open loop: %g turns/s called for; latency from the intended start", rate))

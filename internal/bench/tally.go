@@ -12,6 +12,7 @@ const longest = 10 * time.Minute
 // tally is what was measured of one kind of work, over all its slices.
 type tally struct {
 	elapsed                time.Duration
+	busy                   time.Duration // Processor time of meterd, if it was started here.
 	done, missed           int64
 	reserve, commit, whole *hdrhistogram.Histogram
 }
@@ -43,11 +44,11 @@ func record(h *hdrhistogram.Histogram, micros uint32) {
 }
 
 func (t *tally) perSecond() float64 {
-	if t.elapsed <= 0 {
-		return 0
-	}
-	return float64(t.done) / t.elapsed.Seconds()
+	return ratio(float64(t.done), t.elapsed.Seconds())
 }
+
+// busyMicros is the processor time of meterd for one piece of work, in microseconds.
+func (t *tally) busyMicros() float64 { return ratio(float64(t.busy.Microseconds()), float64(t.done)) }
 
 // millis is a percentile in milliseconds.
 func millis(h *hdrhistogram.Histogram, percentile float64) float64 {

@@ -50,11 +50,11 @@ func TestReplayedPastWhatThereIs(t *testing.T) {
 	server := start(t, "--database-url="+url)
 	c := dial(t, server.address)
 	for reason, args := range map[string][]string{
-		"POOL_EMPTY":              {"--pool=0.50", "--access=unlimited"},
-		"MEMBER_CAP_REACHED":      {"--pool=ample", "--access=capped:60000"},
-		"EXTRA_USAGE_NOT_ENABLED": {"--pool=ample", "--access=none"},
+		"POOL_EMPTY":              {"--allowance=0.002", "--pool=0.50", "--access=unlimited"},
+		"MEMBER_CAP_REACHED":      {"--allowance=0.01", "--pool=ample", "--access=capped:60000"},
+		"EXTRA_USAGE_NOT_ENABLED": {"--allowance=0.10", "--pool=ample", "--access=none"},
 	} {
-		args = append(args, "--limit=600", "--allowance=0.10", "--organizations=one", "--prefix="+reason+".")
+		args = append(args, "--limit=300", "--organizations=one", "--prefix="+reason+".")
 		report := meterctlReplay(t, server, args...)
 		reasons := slices.Collect(maps.Keys(report.Refused))
 		if !slices.Equal(reasons, []string{reason}) || report.Completed == 0 ||

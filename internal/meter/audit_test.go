@@ -4,8 +4,9 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/spillway-metering/spillway/internal/meter"
 	"pgregory.net/rapid"
+
+	"github.com/spillway-metering/spillway/internal/meter"
 )
 
 // audit recomputes from the ledger and the reservations what the semantics promise of an organization at all times, and
@@ -31,6 +32,7 @@ func auditLedger(t rapid.TB, f *firm) {
 			pool.Refunded += e.Amount
 		case meter.EntryPoolCharge:
 			pool.Consumed += e.Amount
+		case meter.EntryAllowanceCharge: // It leaves the pool alone.
 		}
 		pool.Balance = pool.Purchased - pool.Refunded - pool.Consumed
 		if e.Sequence != int64(i+1) || e.Amount < 1 || e.BalanceAfter != pool.Balance || pool.Balance < 0 {

@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/spillway-metering/spillway/internal/meter"
 	"pgregory.net/rapid"
+
+	"github.com/spillway-metering/spillway/internal/meter"
 )
 
 // fingerprintOf is what a Reserve that was accepted is known again by.

@@ -7,8 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/spillway-metering/spillway/internal/meter"
 	"pgregory.net/rapid"
+
+	"github.com/spillway-metering/spillway/internal/meter"
 )
 
 // memory is a store that keeps rows in maps. For each batch it loads what the commands asked for and nothing else, as

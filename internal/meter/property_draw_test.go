@@ -1,14 +1,16 @@
 package meter_test
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
-	"github.com/spillway-metering/spillway/internal/meter"
 	"pgregory.net/rapid"
+
+	"github.com/spillway-metering/spillway/internal/meter"
 )
 
-// draw draws a command: a new one, or one sent before. Ids are few, so that they are used again with other content.
+// draw draws a command: a new one, or one sent before. Some ids are used again with other content.
 func (p *rehearsal) draw(t *rapid.T) meter.Command {
 	if len(p.sent) > 0 && rapid.IntRange(0, 5).Draw(t, "again") == 0 {
 		return rapid.SampledFrom(p.sent).Draw(t, "sent before")
@@ -18,14 +20,14 @@ func (p *rehearsal) draw(t *rapid.T) meter.Command {
 
 // drawers draw a command of one kind each; those that run turns come more often.
 var drawers = []func(*rehearsal, *rapid.T) meter.Command{
-	drawReserve, drawReserve, drawReserve, drawReserve, drawCommit, drawCommit, drawCommit, drawRelease, drawExtend, drawExtend,
+	drawReserve, drawReserve, drawReserve, drawReserve, drawReserve, drawReserve, drawCommit, drawCommit, drawCommit, drawRelease, drawExtend, drawExtend,
 	drawTopUp, drawTopUp, drawRefund, drawRefund, drawAccess, drawAccess, drawMember, drawMember, drawRemoval,
 	drawOrganization, drawSweep,
 }
 
-func drawReserve(_ *rehearsal, t *rapid.T) meter.Command {
-	request := drawName(t, "r", 40)
-	estimate := rapid.Int64Range(1, 160).Draw(t, "estimate")
+func drawReserve(p *rehearsal, t *rapid.T) meter.Command {
+	request := p.drawRequest(t, "r")
+	estimate := rapid.Int64Range(1, 200).Draw(t, "estimate")
 	least := estimate
 	if rapid.Bool().Draw(t, "with minimum") {
 		least = rapid.Int64Range(1, estimate).Draw(t, "minimum")
@@ -47,7 +49,7 @@ func drawRelease(p *rehearsal, t *rapid.T) meter.Command {
 
 func drawExtend(p *rehearsal, t *rapid.T) meter.Command {
 	return meter.Extend{
-		OrganizationID: "acme", RequestID: drawName(t, "x", 20), ReservationID: p.drawKnown(t), Additional: drawAmount(t),
+		OrganizationID: "acme", RequestID: p.drawRequest(t, "x"), ReservationID: p.drawKnown(t), Additional: drawAmount(t),
 		TimeToLive: rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour}).Draw(t, "ttl"),
 	}
 }
@@ -98,12 +100,25 @@ func drawOrganization(p *rehearsal, t *rapid.T) meter.Command {
 
 func drawSweep(*rehearsal, *rapid.T) meter.Command { return meter.Sweep{OrganizationID: "acme"} }
 
-// drawKnown draws the id of a turn that runs or ran, or now and then one that may not exist.
+// drawRequest draws a request id: as a rule a new one, or one that may have been used.
+func (p *rehearsal) drawRequest(t *rapid.T, prefix string) string {
+	if rapid.IntRange(0, 5).Draw(t, "used id") == 0 {
+		return drawName(t, prefix, 40)
+	}
+	p.fresh++
+	return prefix + strconv.Itoa(p.fresh)
+}
+
+// drawKnown draws the id of a turn that runs, or of any that ran, or now and then of one that may not exist.
 func (p *rehearsal) drawKnown(t *rapid.T) meter.UUID {
-	if len(p.model.turns) == 0 || rapid.IntRange(0, 4).Draw(t, "any turn") == 0 {
+	turns := p.model.turns
+	if rapid.IntRange(0, 2).Draw(t, "any turn") > 0 {
+		turns = slices.DeleteFunc(slices.Clone(turns), func(turn *modelTurn) bool { return turn.state != meter.Held })
+	}
+	if len(turns) == 0 {
 		return drawTurn(t, drawName(t, "r", 40))
 	}
-	return rapid.SampledFrom(p.model.turns).Draw(t, "turn").asked.ReservationID
+	return rapid.SampledFrom(turns).Draw(t, "turn").asked.ReservationID
 }
 
 // drawTurn draws the id that a server made for a Reserve: each of a caller's tries has its own.
@@ -113,7 +128,7 @@ func drawTurn(t *rapid.T, request string) meter.UUID {
 
 // drawMemberID draws one of three members, of whom eve may not exist yet.
 func drawMemberID(t *rapid.T) string {
-	return rapid.SampledFrom([]string{"mia", "mia", "tom", "tom", "eve"}).Draw(t, "member")
+	return rapid.SampledFrom([]string{"mia", "mia", "mia", "tom", "tom", "tom", "eve"}).Draw(t, "member")
 }
 
 func drawName(t *rapid.T, prefix string, names int) string {

@@ -83,17 +83,17 @@ func abuseRefusal(w AbuseWindow, l AbuseLimit, now time.Time) error {
 }
 
 // hardStop refuses a turn that neither layer can pay, and says which of them bound. The room in the pool is a fact of
-// the refusal only where it tells nothing of the pool's balance, or the organization shows that to its members.
+// the refusal only where it tells nothing of the pool's balance, or who runs the turn may see that: a solo individual, and
+// the members of an organization that shows it.
 func (t *seat) hardStop(needed Micros) error {
-	span := t.org.Calendar.PeriodAt(t.period.Start)
+	_, span := t.member.RunningPeriod(t.org.Calendar, t.now)
 	reason := t.boundBy()
 	facts := map[string]string{
 		"needed_micros":         needed.String(),
 		"allowance_room_micros": t.allowanceRoom().String(),
 		"resets_at":             span.End.UTC().Format(time.RFC3339),
 	}
-	balanceBound := reason == PoolEmpty || reason == IndividualExhausted
-	if t.org.PoolVisibleToMembers || !balanceBound {
+	if t.org.PoolVisibleToMembers || reason != PoolEmpty {
 		facts["pool_room_micros"] = t.poolRoom().String()
 	}
 	resets := span.End.In(t.org.Calendar.Anchor.Zone).Format("2 January 2006")

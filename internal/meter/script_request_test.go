@@ -95,8 +95,6 @@ func (r *request) arg() string {
 	return next
 }
 
-func (r *request) hasArg() bool { return len(r.args) > 0 }
-
 // option takes an option, or what it is without one.
 func (r *request) option(key, otherwise string) string {
 	value, ok := r.options[key]

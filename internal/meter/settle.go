@@ -73,6 +73,7 @@ func (c Release) Apply(s *State) (Outcome, error) {
 		return Outcome{Reservation: &r, Meter: t.meter()}, nil
 	case Committed:
 		return Outcome{}, about(AlreadyCommitted, "reservation_id", UUIDString(r.ID))
+	case Held, Expired:
 	}
 	t.giveBack(r)
 	r.Reason = c.Reason

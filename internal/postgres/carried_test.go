@@ -39,6 +39,7 @@ func (c *carried) batch(commands ...meter.Command) {
 	}
 	loaded := states[c.state.ID]
 	c.state.Now, c.state.SweptUntil = loaded.Now, loaded.SweptUntil
+	c.state.OtherMembers = loaded.OtherMembers // As before the batch, whoever leaves in it.
 	got := applyAll(states, commands)
 	want := applyAll(map[string]*meter.State{c.state.ID: c.state}, commands)
 	for i := range commands {

@@ -68,8 +68,7 @@ const (
 	// loadTopUps and loadRefunds look up each key by itself, which the limit sees to: joined, a plan made while the ledger
 	// is empty reads all top-ups or refunds there are.
 	loadTopUps = `SELECT l.organization_id, ` + entryColumns + `, (SELECT coalesce(sum(f.amount_micros), 0)::bigint
-			FROM ledger_entry f WHERE f.organization_id = l.organization_id AND f.kind = 2
-				AND f.top_up_request_id = l.request_id)
+			FROM ledger_entry f WHERE f.organization_id = l.organization_id AND f.top_up_request_id = l.request_id)
 		FROM unnest($1::text[], $2::text[]) AS k (organization_id, request_id) CROSS JOIN LATERAL (
 			SELECT * FROM ledger_entry m
 			WHERE m.organization_id = k.organization_id AND m.kind = 1 AND m.request_id = k.request_id LIMIT 1) l`

@@ -15,6 +15,12 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// While another process migrates, this one looks every second, for five minutes, whether it is done.
+const (
+	lockPollSeconds = 1
+	lockPolls       = 300
+)
+
 // Migrate brings the database's schema up to this program's. Migrations only go forward. It may run in many processes at
 // once: an advisory lock lets one of them do the work. It refuses a server older than PostgreSQL 15.
 func Migrate(ctx context.Context, url string) error {
@@ -27,7 +33,7 @@ func Migrate(ctx context.Context, url string) error {
 	if err := checkVersion(db.QueryRowContext(ctx, "SELECT current_setting('server_version_num')::int")); err != nil {
 		return err
 	}
-	locker, err := lock.NewPostgresSessionLocker()
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockPollSeconds, lockPolls))
 	if err != nil {
 		return err
 	}

@@ -33,13 +33,15 @@ func TestWhatIsSavedIsWhatIsLoaded(t *testing.T) {
 		for i := range turns {
 			turns[i] = newID()
 		}
-		for range rapid.IntRange(1, 12).Draw(rt, "batches") {
+		for range rapid.IntRange(1, 8).Draw(rt, "batches") {
 			if rapid.IntRange(0, 7).Draw(rt, "plan") == 0 {
 				c.putPlan(drawPlan(rt, plan.ID))
 			}
-			c.forward(drawStep(rt))
+			if step := drawStep(rt); step != 0 {
+				c.forward(step)
+			}
 			var commands []meter.Command
-			for range rapid.IntRange(1, 8).Draw(rt, "commands") {
+			for range rapid.IntRange(1, 12).Draw(rt, "commands") {
 				commands = append(commands, drawCommand(rt, t, id, plan.ID, turns))
 			}
 			c.batch(commands...)
@@ -74,7 +76,7 @@ func drawPlan(rt *rapid.T, id string) meter.Plan {
 // drawStep is how far time goes between two batches: mostly a little, at times into the next months, at times back.
 func drawStep(rt *rapid.T) time.Duration {
 	return rapid.SampledFrom([]time.Duration{
-		time.Millisecond, time.Second, 40 * time.Second, 20 * time.Minute, 26 * time.Hour, 12 * 24 * time.Hour,
+		0, 0, 0, time.Second, 40 * time.Second, 20 * time.Minute, 26 * time.Hour, 12 * 24 * time.Hour,
 		40 * 24 * time.Hour, -30 * time.Second, -3 * 24 * time.Hour,
 	}).Draw(rt, "step")
 }

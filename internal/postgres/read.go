@@ -99,7 +99,10 @@ func (s *Store) Meter(ctx context.Context, organizationID, memberID string) (met
 		return meter.Meter{}, s.noMember(ctx, err, organizationID, memberID)
 	}
 	organization, err := o.organization()
-	return meter.MeterOf(organization, p, m, now), err
+	if err != nil {
+		return meter.Meter{}, err
+	}
+	return meter.MeterOf(organization, p, m, now), nil
 }
 
 // Member answers one member as it stands now.
@@ -191,7 +194,10 @@ func (r *memberRow) targets() []any {
 
 func (r *memberRow) view() (meter.MemberView, error) {
 	o, err := r.organization.organization()
-	return meter.ViewOf(o, r.member, r.now), err
+	if err != nil {
+		return meter.MemberView{}, err
+	}
+	return meter.ViewOf(o, r.member, r.now), nil
 }
 
 // list reads all rows of a query.

@@ -78,7 +78,8 @@ func TestAccessIsRead(t *testing.T) {
 		"capped:2500": {Kind: meterv1.AccessKind_ACCESS_KIND_CAPPED, CapMicros: 2500},
 	} {
 		var got Access
-		if read(t, &got, text); got != want {
+		read(t, &got, text)
+		if got != want {
 			t.Errorf("%q: got %+v", text, got)
 		}
 	}

@@ -113,16 +113,17 @@ func (t *turn) endReserve(err error) {
 	t.endSettle(err)
 }
 
-// endSettle takes the error of a Commit or a Release, which no turn should get: that it has no answer leaves the turn
-// unsettled.
+// endSettle takes the error of a Commit or a Release, which no turn should get. Without an answer a turn stays unsettled,
+// and when the replay was cut off there is nothing more to say about it.
 func (t *turn) endSettle(err error) {
-	t.reason, _ = reasonOf(err)
-	switch {
-	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
-		t.reason = "INTERRUPTED"
-	case !errors.Is(err, errUnanswered):
-		t.fate, t.difference = faulty, fmt.Sprintf("%s of %s: %v", t.requestID, t.organizationID, err)
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return
 	}
+	if !errors.Is(err, errUnanswered) {
+		t.fate = faulty
+		t.reason, _ = reasonOf(err)
+	}
+	t.differ("%v", err)
 }
 
 // settle keeps the answer and holds it to what was asked.

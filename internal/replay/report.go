@@ -31,7 +31,7 @@ type Report struct {
 	Charged        Charge   `json:"charged"`         // What the server answered to the completed turns.
 	ChargedFailed  Charge   `json:"charged_failed"`  // What it answered to the failed ones.
 	ExpectedMicros int64    `json:"expected_micros"` // What the completed turns cost by the rows of the trace.
-	Differences    []string `json:"differences"`     // The first answers that were not what was asked for.
+	Differences    []string `json:"differences"`     // The first answers that never came, or were not what was asked for.
 
 	RPCs           []RPC   `json:"rpcs"`
 	Seconds        float64 `json:"seconds"`          // Of the turns, without the setup.
@@ -72,7 +72,9 @@ func (r Report) Problem() error {
 	complain(r.Charged.ActualMicros != r.ExpectedMicros || r.Charged.layers() != r.ExpectedMicros,
 		"charged %s (its layers %s), but the trace's rows cost %s",
 		FormatMicros(r.Charged.ActualMicros), FormatMicros(r.Charged.layers()), FormatMicros(r.ExpectedMicros))
-	complain(len(r.Differences) > 0, "answers differ from what was asked, the first: %s", strings.Join(r.Differences[:min(1, len(r.Differences))], ""))
+	if len(r.Differences) > 0 {
+		complain(true, "wrong or missing answers, the first: %s", r.Differences[0])
+	}
 	if len(problems) == 0 {
 		return nil
 	}
@@ -81,7 +83,7 @@ func (r Report) Problem() error {
 
 // add counts the turns once all have ended. What they should have cost is priced anew from the rows.
 func (r *Report) add(turns []*turn, prices Prices) {
-	r.Refused, r.Faulty = map[string]int64{}, map[string]int64{}
+	r.Refused, r.Faulty, r.Differences = map[string]int64{}, map[string]int64{}, []string{}
 	for _, t := range turns {
 		r.Turns++
 		r.count(t)

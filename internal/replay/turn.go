@@ -33,11 +33,11 @@ type turn struct {
 	actualMicros   int64
 
 	fate       fate
-	reason     string // Of a refusal, a fault, or a call without an answer.
+	reason     string // Of a refusal or a fault.
 	replayed   bool   // Whether it had been settled before this replay.
 	late       bool   // Whether it was settled after it had expired.
 	charge     Charge
-	difference string // What its answer should not have been.
+	difference string // What was wrong with an answer to it.
 }
 
 // loadTurns reads the trace and joins it, in order of arrival. The limit is not yet applied.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -250,12 +251,12 @@ func TestHealth(t *testing.T) {
 // TestDrain lets a running call end, ends those who watch, and takes no new call.
 func TestDrain(t *testing.T) {
 	running, release := make(chan struct{}), make(chan struct{})
-	var first sync.Once
+	var calls atomic.Int32
 	s := start(t, func(ctx context.Context, c meter.Command) (meter.Outcome, error) {
-		first.Do(func() {
+		if calls.Add(1) == 1 {
 			close(running)
 			<-release
-		})
+		}
 		return done(ctx, c)
 	})
 	watch, err := grpc_health_v1.NewHealthClient(s.conn).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{})

@@ -22,20 +22,36 @@ func TestJoinIsTheDocumentedOne(t *testing.T) {
 		want           []joined
 	}{
 		{"azure2023_conv", "", []joined{
-			{0, "organization-1", 10}, {1, "organization-4", 4}, {2, "organization-6", 19},
-			{3, "organization-131", 2}, {4, "organization-2", 2}, {5, "organization-192", 2},
+			{0, "organization-1", 10},
+			{1, "organization-4", 4},
+			{2, "organization-6", 19},
+			{3, "organization-131", 2},
+			{4, "organization-2", 2},
+			{5, "organization-192", 2},
 		}},
 		{"azure2023_conv", clients, []joined{
-			{0, "client-35", 10}, {1, "client-3", 5}, {2, "client-13", 24},
-			{3, "client-22", 3}, {4, "client-35", 2}, {5, "client-31", 3},
+			{0, "client-35", 10},
+			{1, "client-3", 5},
+			{2, "client-13", 24},
+			{3, "client-22", 3},
+			{4, "client-35", 2},
+			{5, "client-31", 3},
 		}},
 		{"ragpulse", "", []joined{
-			{3800, "organization-18", 12}, {3801, "organization-2", 6}, {3802, "organization-2", 6},
-			{3803, "organization-1", 23}, {0, "organization-10", 2}, {3804, "organization-4", 1},
+			{3800, "organization-18", 12},
+			{3801, "organization-2", 6},
+			{3802, "organization-2", 6},
+			{3803, "organization-1", 23},
+			{0, "organization-10", 2},
+			{3804, "organization-4", 1},
 		}},
 		{"ragpulse", clients, []joined{
-			{3800, "client-28", 17}, {3801, "client-48", 6}, {3802, "client-48", 6},
-			{3803, "client-35", 23}, {0, "client-54", 3}, {3804, "client-3", 1},
+			{3800, "client-28", 17},
+			{3801, "client-48", 6},
+			{3802, "client-48", 6},
+			{3803, "client-35", 23},
+			{0, "client-54", 3},
+			{3804, "client-3", 1},
 		}},
 	} {
 		join := NewJoin(readClients(t, test.clients), 0)

@@ -91,7 +91,8 @@ const (
 	// RESOURCE_EXHAUSTED, a hard stop. A solo individual has neither allowance nor pool left.
 	//
 	//	{"reason": "INDIVIDUAL_EXHAUSTED", "domain": "meter.v1",
-	//	 "metadata": {"needed_micros": "50000", "allowance_room_micros": "0", "resets_at": "2026-02-28T00:00:00Z"}}
+	//	 "metadata": {"needed_micros": "50000", "allowance_room_micros": "0", "pool_room_micros": "120",
+	//	              "resets_at": "2026-02-28T00:00:00Z"}}
 	ErrorReason_ERROR_REASON_INDIVIDUAL_EXHAUSTED ErrorReason = 14
 	// FAILED_PRECONDITION. The reservation was committed already, with other content if this is a Commit.
 	//

@@ -1,0 +1,134 @@
+package postgres_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+	"github.com/spillway-metering/spillway/internal/postgres"
+)
+
+// kinds makes the n-th command of every kind. Those that settle or extend a turn take one that turnsOf made.
+var kinds = map[string]func(t testing.TB, n int) meter.Command{
+	"Reserve": func(_ testing.TB, n int) meter.Command {
+		return reserve(firm, seat(n), fmt.Sprint("reserve", n), 100, time.Hour)
+	},
+	"Commit":  func(_ testing.TB, n int) meter.Command { return commit(turn("commit", n), 50) },
+	"Release": func(_ testing.TB, n int) meter.Command { return release(turn("release", n), 10) },
+	"Extend":  func(_ testing.TB, n int) meter.Command { return extend(turn("extend", n), fmt.Sprint("x", n), 10) },
+	"TopUp":   func(_ testing.TB, n int) meter.Command { return topUp(firm, fmt.Sprint("t", n), 10) },
+	"Refund": func(_ testing.TB, n int) meter.Command {
+		return meter.Refund{OrganizationID: firm, RequestID: fmt.Sprint("f", n), TopUpRequestID: "first", Amount: 1}
+	},
+	"SetAccess": func(_ testing.TB, n int) meter.Command {
+		return access(firm, seat(n), meter.Access{Kind: meter.AccessCapped, Cap: meter.Micros(1_000_000 + n)})
+	},
+	"PutOrganization": func(t testing.TB, n int) meter.Command {
+		c := organization(t, fmt.Sprint("other", n%7))
+		c.DisplayName = fmt.Sprint("Other ", n)
+		return c
+	},
+	"PutMember": func(_ testing.TB, n int) meter.Command {
+		return meter.PutMember{OrganizationID: firm, MemberID: fmt.Sprint("new", n%20), DisplayName: fmt.Sprint(n), Role: meter.RoleAdmin}
+	},
+	"RemoveMember": func(_ testing.TB, n int) meter.Command {
+		return meter.RemoveMember{OrganizationID: firm, MemberID: fmt.Sprint("leaver", n%20)}
+	},
+	"Sweep": func(_ testing.TB, _ int) meter.Command { return meter.Sweep{OrganizationID: firm} },
+}
+
+// turn is the Reserve that made the n-th turn of a name: the same one each time.
+func turn(name string, n int) meter.Reserve {
+	r := reserve(firm, seat(n), fmt.Sprint(name, n), 100, time.Hour)
+	copy(r.ReservationID[:], fmt.Sprintf("%-8s%8d", name, n))
+	return r
+}
+
+func release(r meter.Reserve, actual meter.Micros) meter.Release {
+	return meter.Release{
+		OrganizationID: r.OrganizationID, ReservationID: r.ReservationID, Reason: "the model timed out", Actual: actual,
+		Tokens: meter.TokenUsage{Input: 7},
+	}
+}
+
+func extend(r meter.Reserve, request string, additional meter.Micros) meter.Extend {
+	return meter.Extend{
+		OrganizationID: r.OrganizationID, ReservationID: r.ReservationID, RequestID: request, Additional: additional,
+		TimeToLive: 2 * time.Hour,
+	}
+}
+
+func TestABatchIsTwoRoundTrips(t *testing.T) {
+	t.Parallel()
+	store := openAt(t, postgres.Config{URL: server.Database(t)})
+	tap := tapOf(store)
+	l := found(t, store, firm)
+	const each = 20
+	var commands []meter.Command
+	for n := range 3 * each {
+		commands = append(commands, turn("commit", n), turn("release", n), turn("extend", n),
+			meter.PutMember{OrganizationID: firm, MemberID: fmt.Sprint("leaver", n%each), Role: meter.RoleMember})
+	}
+	l.do(commands...)
+	next := map[string]int{}
+	batch := func(name string, size int) (commands []meter.Command) {
+		for range size {
+			commands = append(commands, kinds[name](t, next[name]))
+			next[name]++
+		}
+		return commands
+	}
+	all := func() (commands []meter.Command) {
+		for name := range kinds {
+			commands = append(commands, batch(name, each-2)...)
+		}
+		return commands
+	}
+	for name := range kinds {
+		l.do(batch(name, 1)...) // Its statements are prepared now.
+		l.do(batch(name, 1)...)
+		if trips := tap.during(func() { l.do(batch(name, 1)...) }); trips != 2 {
+			t.Errorf("a batch of one %s takes %d round trips", name, trips)
+		}
+	}
+	l.do(all()...)
+	commands = all()
+	if trips := tap.during(func() { l.do(commands...) }); trips != 2 || len(commands) < 190 {
+		t.Errorf("a batch of %d commands of every kind takes %d round trips", len(commands), trips)
+	}
+}
+
+// TestTurnsUpdateInPlace runs turns and looks at how their rows were updated: a row that moves to another page leaves
+// entries behind in every index.
+func TestTurnsUpdateInPlace(t *testing.T) {
+	t.Parallel()
+	store := openAt(t, postgres.Config{URL: server.Database(t)})
+	l := found(t, store, firm, "busy", "bees")
+	const batches, size = 40, 72
+	for b := range batches {
+		var reserves, settles []meter.Command
+		for n := range size {
+			r := reserve([]string{firm, "busy", "bees"}[n%3], seat(n/3), fmt.Sprint(b, ".", n), 100, time.Hour)
+			reserves, settles = append(reserves, r), append(settles, commit(r, 60))
+		}
+		l.do(reserves...)
+		l.do(settles...)
+	}
+	l.Close() // The server counts what a connection did when it ends, at the latest.
+	conn := connect(t, store)
+	for table, updates := range map[string]int64{
+		"organization": 2 * 3 * batches, "member": 2 * 3 * seats * batches, "reservation": batches * size,
+	} {
+		var updated, inPlace int64
+		eventually(t, "the server has counted the updates of "+table, func() bool {
+			err := conn.QueryRow(within(t), `SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = $1`, table).
+				Scan(&updated, &inPlace)
+			must(t, err)
+			return updated >= updates
+		})
+		if 10*inPlace < 9*updated {
+			t.Errorf("of %d updates of %s, %d were in place", updated, table, inPlace)
+		}
+	}
+}
