@@ -2,6 +2,8 @@ package lane
 
 import (
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 
 	"github.com/spillway-metering/spillway/internal/meter"
@@ -29,7 +31,7 @@ func needsOf(batch []*item) ([]string, meter.Needs) {
 func apply(batch []*item, states map[string]*meter.State) ([]answer, error) {
 	answers := make([]answer, len(batch))
 	for i, it := range batch {
-		outcome, err := it.command.Apply(states[it.command.Organization()])
+		outcome, err := applyOne(it.command, states[it.command.Organization()])
 		var refusal *meter.Refusal
 		if err != nil && !errors.As(err, &refusal) {
 			return nil, err
@@ -37,6 +39,16 @@ func apply(batch []*item, states map[string]*meter.State) ([]answer, error) {
 		answers[i] = answer{outcome, err}
 	}
 	return answers, nil
+}
+
+// applyOne applies a command. A panic is a fault of that command: no caller's own recovery is on this goroutine.
+func applyOne(c meter.Command, s *meter.State) (o meter.Outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%T panicked: %v\n%s", c, p, debug.Stack())
+		}
+	}()
+	return c.Apply(s)
 }
 
 // deliver answers the callers of a batch that is on disk, and counts the refusals.

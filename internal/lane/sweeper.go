@@ -58,8 +58,9 @@ func (s *Sweeper) SweepOnce(ctx context.Context) error {
 	}
 }
 
+// sweep goes through all of them, though one may fail: that one must not keep the others from being swept.
 func (s *Sweeper) sweep(ctx context.Context, organizations []string) error {
-	group, ctx := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	group.SetLimit(sweepsAtOnce)
 	for _, id := range organizations {
 		group.Go(func() error {

@@ -133,8 +133,9 @@ func (w *worker) transaction(ctx context.Context, batch []*item, stats *BatchSta
 		return false, err
 	}
 	loaded := time.Now()
+	expired := 0
 	for _, s := range states {
-		stats.Expired += s.ExpireDue()
+		expired += s.ExpireDue()
 		more = more || s.MoreDue
 	}
 	var answers []answer
@@ -149,6 +150,7 @@ func (w *worker) transaction(ctx context.Context, batch []*item, stats *BatchSta
 		return false, err
 	}
 	stats.Organizations = len(organizations)
+	stats.Expired += expired
 	stats.Load, stats.Apply, stats.Save = loaded.Sub(began), applied.Sub(loaded), time.Since(applied)
 	stats.Refused = deliver(batch, answers)
 	return more, nil

@@ -1,0 +1,226 @@
+package lane_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/spillway-metering/spillway/internal/lane"
+	"github.com/spillway-metering/spillway/internal/meter"
+)
+
+func TestARefusedCommandDisturbsNobody(t *testing.T) {
+	bubble(t, lane.Config{}, func(r *rig) {
+		_, release := r.blocked()
+		a := r.step("a")
+		no := r.send(r.Context(), step{firm: firm, name: "no", store: r.fake, err: &meter.Refusal{Reason: meter.PoolEmpty}})
+		b := r.step("b")
+		release()
+		r.answered(a, "a")
+		r.refused(no, meter.PoolEmpty)
+		r.answered(b, "b")
+		r.committed([]string{"first"}, []string{"a", "no", "b"})
+		if s := r.stats[1]; s.Refused != 1 || s.Commands != 3 || s.Err != nil {
+			r.Errorf("the batch's numbers are %+v", s)
+		}
+	})
+}
+
+// TestAFaultIsItsCommandsAlone has one command of a batch fail for good: in the rules, by a panic, or in the database.
+func TestAFaultIsItsCommandsAlone(t *testing.T) {
+	for what, bad := range map[string]step{"rules": {err: errFault}, "panic": {panics: true}, "database": {}} {
+		t.Run(what, func(t *testing.T) {
+			bubble(t, lane.Config{}, func(r *rig) {
+				_, release := r.blocked()
+				bad.firm, bad.name, bad.store = firm, "bad", r.fake
+				a := r.step("a")
+				faulty := r.send(r.Context(), bad)
+				b := r.step("b")
+				release()
+				refuse := func(_ context.Context, batch []string) error {
+					if slices.Contains(batch, "bad") {
+						return errFault
+					}
+					return nil
+				}
+				c := r.faultyAgain(refuse, bad)
+				r.answered(a, "a")
+				r.answered(b, "b")
+				r.answered(c, "c")
+				if what == "database" {
+					r.answered(faulty, "bad") // The database takes it until it is told not to.
+					r.committed([]string{"first"}, []string{"a", "bad", "b"}, []string{"x"}, []string{"c"})
+				} else if r.isFault(faulty); r.fake.abandoned != 4 {
+					r.Errorf("%d transactions were abandoned", r.fake.abandoned)
+				}
+			})
+		})
+	}
+}
+
+// faultyAgain sends the faulty command in a batch of its own behind a first one, with a harmless one after it, on a store
+// that refuses it too.
+func (r *rig) faultyAgain(refuse func(context.Context, []string) error, bad step) *call {
+	r.Helper()
+	gate := make(chan struct{})
+	r.fake.save = func(ctx context.Context, batch []string) error { <-gate; return refuse(ctx, batch) }
+	r.step("x")
+	faulty := r.send(r.Context(), bad)
+	harmless := r.step("c")
+	close(gate)
+	synctest.Wait()
+	r.isFault(faulty)
+	return harmless
+}
+
+func (r *rig) isFault(c *call) {
+	r.Helper()
+	if !c.done || c.err == nil || reasonOf(c.err) != "" || !(errors.Is(c.err, errFault) || strings.Contains(c.err.Error(), "panicked: bad")) {
+		r.Errorf("the faulty command is answered %t with %v", c.done, c.err)
+	}
+}
+
+// TestWhatIsTransientIsTriedAgain fails Load and Save in turn, and counts what is abandoned.
+func TestWhatIsTransientIsTriedAgain(t *testing.T) {
+	bubble(t, lane.Config{}, func(r *rig) {
+		left := 3
+		fail := func() error {
+			if left--; left >= 0 {
+				return errDown
+			}
+			return nil
+		}
+		r.fake.load = func(context.Context, map[string]*meter.State) error {
+			if left == 3 {
+				return fail()
+			}
+			return nil
+		}
+		r.fake.save = func(context.Context, []string) error { return fail() }
+		c := r.step("a")
+		<-time.After(time.Minute)
+		if r.answered(c, "a"); c.took != (20+80+320)*time.Millisecond {
+			r.Errorf("it took %v", c.took)
+		}
+		r.committed([]string{"a"})
+		if s := r.stats[0]; s.Attempts != 4 || s.Err != nil || r.fake.abandoned != 3 {
+			r.Errorf("the batch's numbers are %+v, %d were abandoned", s, r.fake.abandoned)
+		}
+	})
+}
+
+func TestWhatStaysTransientIsUnavailable(t *testing.T) {
+	bubble(t, lane.Config{Attempts: 2}, func(r *rig) {
+		r.fake.save = func(context.Context, []string) error { return errDown }
+		c := r.step("a")
+		<-time.After(time.Minute)
+		if r.refused(c, meter.Unavailable); c.took != 20*time.Millisecond {
+			r.Errorf("it took %v", c.took)
+		}
+		if s := r.stats[0]; s.Attempts != 2 || !errors.Is(s.Err, errDown) || len(r.stats) != 1 {
+			r.Errorf("the batch's numbers are %+v", r.stats)
+		}
+		r.fake.save = nil
+		r.answered(r.step("b"), "b")
+		r.committed([]string{"b"})
+	})
+}
+
+// TestABatchHasItsTime bounds one try on a store that does not answer.
+func TestABatchHasItsTime(t *testing.T) {
+	bubble(t, lane.Config{Attempts: 1, BatchTimeout: 8 * time.Second}, func(r *rig) {
+		r.fake.load = func(ctx context.Context, _ map[string]*meter.State) error {
+			<-ctx.Done()
+			return &meter.Refusal{Reason: meter.Unavailable, Cause: ctx.Err()}
+		}
+		c := r.step("a")
+		<-time.After(time.Minute)
+		if r.refused(c, meter.Unavailable); c.took != 8*time.Second {
+			r.Errorf("it took %v", c.took)
+		}
+	})
+}
+
+// TestMoreDueIsGivenBackFirst has more due than one transaction takes: commands wait for those before theirs.
+func TestMoreDueIsGivenBackFirst(t *testing.T) {
+	bubble(t, lane.Config{}, func(r *rig) {
+		more := 2
+		r.fake.load = func(_ context.Context, states map[string]*meter.State) error {
+			states[firm].MoreDue = more > 0
+			more--
+			return nil
+		}
+		r.answered(r.step("a"), "a")
+		r.committed(nil, nil, []string{"a"})
+		if s := r.stats[0]; s.Attempts != 1 || len(r.stats) != 1 {
+			r.Errorf("the batches' numbers are %+v", r.stats)
+		}
+	})
+}
+
+func TestCloseDrainsAndThenRefuses(t *testing.T) {
+	bubble(t, lane.Config{}, func(r *rig) {
+		first, release := r.blocked()
+		waiting := r.step("waiting")
+		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+		defer cancel()
+		if err := r.lanes.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			r.Errorf("with a batch in flight closing answers %v", err)
+		}
+		late := r.step("late")
+		if r.refused(late, meter.Unavailable); late.took != 0 || waiting.done || r.fake.closed != 0 {
+			r.Errorf("the refusal took %v, who waits is answered %t, the session closed %d times",
+				late.took, waiting.done, r.fake.closed)
+		}
+		release()
+		r.answered(first, "first")
+		r.answered(waiting, "waiting")
+		r.committed([]string{"first"}, []string{"waiting"})
+	})
+}
+
+// TestCloseWhileCallersArrive closes lanes under many callers: each is answered, and what was answered was carried.
+func TestCloseWhileCallersArrive(t *testing.T) {
+	f := &fake{}
+	lanes := lane.New([]lane.Session{f}, lane.Config{})
+	var callers sync.WaitGroup
+	var mu sync.Mutex
+	answered := map[string]bool{}
+	started := make(chan struct{})
+	for n := range 50 {
+		callers.Go(func() {
+			for i := range 50 {
+				name := fmt.Sprint(n, ".", i)
+				_, err := lanes.Do(t.Context(), step{firm: firm, name: name, store: f})
+				if err == nil {
+					mu.Lock()
+					answered[name] = true
+					mu.Unlock()
+				} else if reasonOf(err) != meter.Unavailable {
+					t.Errorf("%s: %v", name, err)
+				}
+				if n == 25 && i == 5 {
+					close(started)
+				}
+			}
+		})
+	}
+	<-started
+	must(t, lanes.Close(within(t)))
+	callers.Wait()
+	carried := slices.Concat(f.batches...)
+	if len(carried) != len(answered) || len(carried) == 0 {
+		t.Errorf("%d were carried, %d answered", len(carried), len(answered))
+	}
+	for _, name := range carried {
+		if !answered[name] {
+			t.Errorf("%s was carried and not answered", name)
+		}
+	}
+}
