@@ -168,7 +168,7 @@ func keepStream(t *testing.T, address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if services := fmt.Sprint(answer.GetListServicesResponse()); strings.Contains(services, "TestClockService") {
+	if services := answer.GetListServicesResponse().String(); strings.Contains(services, "TestClockService") {
 		t.Errorf("the test clock is served without --dev: %s", services)
 	}
 }

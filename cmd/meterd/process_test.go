@@ -87,15 +87,15 @@ func call(args []string) error {
 // meterd is a process under test.
 type meterd struct {
 	*exec.Cmd
-	stdout, stderr bytes.Buffer // To be read once the process has ended.
-	lines          chan string  // Of stdout.
-	ended          chan error
+	stdout, stderr bytes.Buffer  // To be read once the process has ended.
+	lines          chan string   // Of stdout.
+	ended          chan struct{} // Closed once it has; how is in ProcessState.
 }
 
 // start starts meterd with settings that no test shares with a machine's own.
 func start(t *testing.T, args ...string) *meterd {
 	t.Helper()
-	m := &meterd{Cmd: exec.Command(os.Args[0], args...), lines: make(chan string, 100), ended: make(chan error, 1)}
+	m := &meterd{Cmd: exec.Command(os.Args[0], args...), lines: make(chan string, 100), ended: make(chan struct{})}
 	m.Env = append(os.Environ(), asProgram+"=meterd", "METER_LISTEN=127.0.0.1:0")
 	out := &lineWriter{all: &m.stdout, lines: m.lines}
 	m.Stdout, m.Stderr = out, &m.stderr
@@ -103,13 +103,12 @@ func start(t *testing.T, args ...string) *meterd {
 		t.Fatal(err)
 	}
 	go func() {
-		m.ended <- m.Wait()
+		_ = m.Wait()
 		close(m.ended)
 	}()
 	t.Cleanup(func() {
 		_ = m.Process.Kill()
-		for range m.ended { // Wait for its end.
-		}
+		<-m.ended
 	})
 	return m
 }

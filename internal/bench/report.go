@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+
+	"google.golang.org/grpc"
 )
 
 // Report is what a run measured. In JSON the figures of the first row stand at the top, and those of all under runs.
@@ -138,13 +140,15 @@ func (r *run) checkPools(ctx context.Context) error {
 	var problems []error
 	for n, p := range r.populations {
 		problems = append(problems,
-			r.checkPool(ctx, "turns", p.turns, n, func(row *row) *contestant { return row.turns }),
-			r.checkPool(ctx, "naive turns", p.naive, n, func(row *row) *contestant { return row.naive }))
+			r.checkPool(ctx, r.connections[0], "turns", p.turns, n, func(row *row) *contestant { return row.turns }),
+			r.checkPool(ctx, r.connections[0], "naive turns", p.naive, n, func(row *row) *contestant { return row.naive }))
 	}
 	return errors.Join(problems...)
 }
 
-func (r *run) checkPool(ctx context.Context, what string, p population, n int, of func(*row) *contestant) error {
+func (r *run) checkPool(
+	ctx context.Context, conn grpc.ClientConnInterface, what string, p population, n int, of func(*row) *contestant,
+) error {
 	if len(p.organizations) == 0 {
 		return nil
 	}
@@ -155,7 +159,7 @@ func (r *run) checkPool(ctx context.Context, what string, p population, n int, o
 			acknowledged, failed = acknowledged+done, failed+errors
 		}
 	}
-	consumed, held, err := p.consumed(ctx, r.connections[0])
+	consumed, held, err := p.consumed(ctx, conn)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/spillway-metering/spillway/internal/audit/audittest"
 	"github.com/spillway-metering/spillway/internal/replay"
 )
 
@@ -49,8 +48,9 @@ func TestKilledInTheMiddleOfAReplay(t *testing.T) {
 	if result.err != nil || result.report.Problem() != nil || len(result.report.Refused) > 0 {
 		t.Fatalf("%v, %v, refused: %v", result.err, result.report.Problem(), result.report.Refused)
 	}
-	t.Logf("%d kills; %d turns settled, %d of them had been before their answer was known",
-		kills, told.settled, result.report.Replayed)
+	for _, rpc := range result.report.RPCs {
+		t.Logf("%s: %d answers, %d calls sent again", rpc.Name, rpc.Answers, rpc.Retries)
+	}
 	checkAll(t, server, dir, told, result.report)
 }
 
@@ -69,7 +69,7 @@ func checkAll(t *testing.T, server *meterd, dir string, told *recorder, report r
 		t.Errorf("acknowledged were %d and %d micros in %d entries, and %d top-ups; the books say %+v",
 			allowance, pool, entries, topUps, books)
 	}
-	audited := audittest.Check(t, privateURL(t, dir))
+	audited := verify(t, "--data-dir="+dir)
 	if settled := audited.Reservations.Committed + audited.Reservations.Released; settled != report.Turns {
 		t.Errorf("%d turns are settled instead of %d", settled, report.Turns)
 	}

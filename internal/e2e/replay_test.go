@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/spillway-metering/spillway/internal/audit"
 	"github.com/spillway-metering/spillway/internal/audit/audittest"
 	"github.com/spillway-metering/spillway/internal/replay"
 )
@@ -27,21 +28,33 @@ func TestReplayedTwice(t *testing.T) {
 	if again := c.books(t); again != books {
 		t.Errorf("the books were %+v and are %+v", books, again)
 	}
-	audittest.Check(t, url)
+	verify(t, "--database-url="+url)
 }
 
 // meterctlReplay replays the trace with meterctl, which must find nothing wrong.
 func meterctlReplay(t *testing.T, server *meterd, args ...string) (report replay.Report) {
 	t.Helper()
-	args = append([]string{"replay", trace, "--address=" + server.address, "--json"}, args...)
-	tool := launch(t, meterctlProgram(), args...)
-	if code := tool.wait(t); code != 0 {
-		t.Fatalf("meterctl replay: exit code %d: %s", code, tool.stderr)
-	}
-	if err := json.Unmarshal([]byte(tool.stdout.String()), &report); err != nil {
-		t.Fatalf("meterctl replay: %v in %s", err, tool.stdout)
-	}
+	meterctl(t, &report, append([]string{"replay", trace, "--address=" + server.address}, args...)...)
 	return report
+}
+
+// verify audits a database with meterctl, which must find that every promise is kept.
+func verify(t *testing.T, database string) (report audit.Report) {
+	t.Helper()
+	meterctl(t, &report, "verify", database)
+	return report
+}
+
+// meterctl runs a command that must end well, and reads the report that it prints.
+func meterctl(t *testing.T, report any, args ...string) {
+	t.Helper()
+	tool := launch(t, meterctlProgram(), append(args, "--json")...)
+	if code := tool.wait(t); code != 0 {
+		t.Fatalf("meterctl %v: exit code %d: %s%s", args, code, tool.stdout, tool.stderr)
+	}
+	if err := json.Unmarshal([]byte(tool.stdout.String()), report); err != nil {
+		t.Fatalf("meterctl %v: %v in %s", args, err, tool.stdout)
+	}
 }
 
 // TestReplayedPastWhatThereIs lets each kind of bound run out, and sees each turn refused for that reason alone.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/spillway-metering/spillway/internal/lane"
@@ -34,7 +33,7 @@ func TestARefusedCommandDisturbsNobody(t *testing.T) {
 
 // TestAFaultIsItsCommandsAlone has one command of a batch fail for good: in the rules, by a panic, or in the database.
 func TestAFaultIsItsCommandsAlone(t *testing.T) {
-	for what, bad := range map[string]step{"rules": {err: errFault}, "panic": {panics: true}, "database": {}} {
+	for what, bad := range map[string]step{"rules": {err: errFault}, "panic": {panics: true}, "database": {poison: true}} {
 		t.Run(what, func(t *testing.T) {
 			bubble(t, lane.Config{}, func(r *rig) {
 				_, release := r.blocked()
@@ -43,46 +42,18 @@ func TestAFaultIsItsCommandsAlone(t *testing.T) {
 				faulty := r.send(r.Context(), bad)
 				b := r.step("b")
 				release()
-				refuse := func(_ context.Context, batch []string) error {
-					if slices.Contains(batch, "bad") {
-						return errFault
-					}
-					return nil
-				}
-				c := r.faultyAgain(refuse, bad)
 				r.answered(a, "a")
 				r.answered(b, "b")
-				r.answered(c, "c")
-				if what == "database" {
-					r.answered(faulty, "bad") // The database takes it until it is told not to.
-					r.committed([]string{"first"}, []string{"a", "bad", "b"}, []string{"x"}, []string{"c"})
-				} else if r.isFault(faulty); r.fake.abandoned != 4 {
-					r.Errorf("%d transactions were abandoned", r.fake.abandoned)
+				r.committed([]string{"first"}, []string{"a"}, []string{"b"})
+				if err := faulty.err; !faulty.done || err == nil || reasonOf(err) != "" ||
+					!errors.Is(err, errFault) && !strings.Contains(err.Error(), "lane_test.step panicked: bad") {
+					r.Errorf("the faulty command is answered %t with %v", faulty.done, err)
+				}
+				if r.fake.abandoned != 2 || r.stats[1].Err == nil || r.stats[1].Attempts != 1 {
+					r.Errorf("%d transactions were abandoned, the batch's numbers are %+v", r.fake.abandoned, r.stats[1])
 				}
 			})
 		})
-	}
-}
-
-// faultyAgain sends the faulty command in a batch of its own behind a first one, with a harmless one after it, on a store
-// that refuses it too.
-func (r *rig) faultyAgain(refuse func(context.Context, []string) error, bad step) *call {
-	r.Helper()
-	gate := make(chan struct{})
-	r.fake.save = func(ctx context.Context, batch []string) error { <-gate; return refuse(ctx, batch) }
-	r.step("x")
-	faulty := r.send(r.Context(), bad)
-	harmless := r.step("c")
-	close(gate)
-	synctest.Wait()
-	r.isFault(faulty)
-	return harmless
-}
-
-func (r *rig) isFault(c *call) {
-	r.Helper()
-	if !c.done || c.err == nil || reasonOf(c.err) != "" || !(errors.Is(c.err, errFault) || strings.Contains(c.err.Error(), "panicked: bad")) {
-		r.Errorf("the faulty command is answered %t with %v", c.done, c.err)
 	}
 }
 
@@ -102,9 +73,9 @@ func TestWhatIsTransientIsTriedAgain(t *testing.T) {
 			}
 			return nil
 		}
-		r.fake.save = func(context.Context, []string) error { return fail() }
+		r.fake.save = func() error { return fail() }
 		c := r.step("a")
-		<-time.After(time.Minute)
+		r.pass(time.Minute)
 		if r.answered(c, "a"); c.took != (20+80+320)*time.Millisecond {
 			r.Errorf("it took %v", c.took)
 		}
@@ -117,9 +88,9 @@ func TestWhatIsTransientIsTriedAgain(t *testing.T) {
 
 func TestWhatStaysTransientIsUnavailable(t *testing.T) {
 	bubble(t, lane.Config{Attempts: 2}, func(r *rig) {
-		r.fake.save = func(context.Context, []string) error { return errDown }
+		r.fake.save = func() error { return errDown }
 		c := r.step("a")
-		<-time.After(time.Minute)
+		r.pass(time.Minute)
 		if r.refused(c, meter.Unavailable); c.took != 20*time.Millisecond {
 			r.Errorf("it took %v", c.took)
 		}
@@ -140,7 +111,7 @@ func TestABatchHasItsTime(t *testing.T) {
 			return &meter.Refusal{Reason: meter.Unavailable, Cause: ctx.Err()}
 		}
 		c := r.step("a")
-		<-time.After(time.Minute)
+		r.pass(time.Minute)
 		if r.refused(c, meter.Unavailable); c.took != 8*time.Second {
 			r.Errorf("it took %v", c.took)
 		}

@@ -17,7 +17,8 @@ type step struct {
 	firm, name string
 	store      *fake
 	err        error
-	panics     bool
+	panics     bool // In the rules.
+	poison     bool // The database refuses a batch with it in.
 }
 
 func (s step) Organization() string { return s.firm }
@@ -29,6 +30,7 @@ func (s step) Apply(*meter.State) (meter.Outcome, error) {
 		panic(s.name)
 	}
 	s.store.pending = append(s.store.pending, s.name)
+	s.store.poisoned = s.store.poisoned || s.poison
 	if s.err != nil {
 		return meter.Outcome{}, s.err
 	}
@@ -38,9 +40,10 @@ func (s step) Apply(*meter.State) (meter.Outcome, error) {
 // fake is a session that keeps the names of steps, batch by batch. What it does is up to the test.
 type fake struct {
 	load func(ctx context.Context, states map[string]*meter.State) error
-	save func(ctx context.Context, batch []string) error
+	save func() error
 
 	pending   []string   // Applied since Load.
+	poisoned  bool       // Among them is one that the database refuses.
 	batches   [][]string // Committed.
 	loaded    [][]string // Organizations of each Load.
 	abandoned int
@@ -50,7 +53,7 @@ type fake struct {
 func (f *fake) Load(
 	ctx context.Context, organizations []string, _ meter.Needs,
 ) (map[string]*meter.State, error) {
-	f.pending, f.loaded = nil, append(f.loaded, organizations)
+	f.pending, f.poisoned, f.loaded = nil, false, append(f.loaded, organizations)
 	states := map[string]*meter.State{}
 	for _, id := range organizations {
 		states[id] = meter.NewState(id, time.Now())
@@ -61,11 +64,14 @@ func (f *fake) Load(
 	return states, nil
 }
 
-func (f *fake) Save(ctx context.Context, _ map[string]*meter.State) error {
+func (f *fake) Save(_ context.Context, _ map[string]*meter.State) error {
 	if f.save != nil {
-		if err := f.save(ctx, f.pending); err != nil {
+		if err := f.save(); err != nil {
 			return err
 		}
+	}
+	if f.poisoned {
+		return errFault
 	}
 	f.batches = append(f.batches, f.pending)
 	return nil
@@ -122,10 +128,16 @@ func (r *rig) step(name string) *call {
 	return r.send(r.Context(), step{firm: firm, name: name, store: r.fake})
 }
 
+// pass lets time go by.
+func (r *rig) pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
 // blocked makes the store's next Save wait until the function that it answers is called, with a step on its way there.
 func (r *rig) blocked() (first *call, release func()) {
 	gate := make(chan struct{})
-	r.fake.save = func(context.Context, []string) error { <-gate; return nil }
+	r.fake.save = func() error { <-gate; return nil }
 	return r.step("first"), func() {
 		close(gate)
 		synctest.Wait()

@@ -99,9 +99,9 @@ func TestACommandThatWaitedTooLongIsNotApplied(t *testing.T) {
 	bubble(t, lane.Config{MaxQueueAge: 3 * time.Second}, func(r *rig) {
 		_, release := r.blocked()
 		old := r.step("old")
-		<-time.After(3 * time.Second)
+		r.pass(3 * time.Second)
 		young := r.step("young")
-		<-time.After(time.Millisecond)
+		r.pass(time.Millisecond)
 		release()
 		r.refused(old, meter.Overloaded)
 		r.answered(young, "young")
@@ -137,9 +137,9 @@ func TestACallerThatLeavesDuringItsBatchDisturbsNobody(t *testing.T) {
 		leaves := r.send(ctx, step{firm: firm, name: "leaves", store: r.fake})
 		stays := r.step("stays")
 		gate := make(chan struct{})
-		r.fake.save = func(context.Context, []string) error { <-gate; return nil }
+		r.fake.save = func() error { <-gate; return nil }
 		release()
-		<-time.After(2 * time.Second)
+		r.pass(2 * time.Second)
 		if !leaves.done || !errors.Is(leaves.err, context.DeadlineExceeded) || stays.done {
 			r.Errorf("who left is answered %t with %v, who stays %t", leaves.done, leaves.err, stays.done)
 		}
@@ -158,7 +158,7 @@ func TestLanesRunInParallel(t *testing.T) {
 		sessions := make([]lane.Session, 4)
 		fakes := make([]*fake, len(sessions))
 		for i := range sessions {
-			fakes[i] = &fake{save: func(context.Context, []string) error { <-gate; return nil }}
+			fakes[i] = &fake{save: func() error { <-gate; return nil }}
 			sessions[i] = fakes[i]
 		}
 		lanes := lane.New(sessions, lane.Config{})

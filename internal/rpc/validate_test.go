@@ -79,8 +79,12 @@ var fields = map[string]wrong{
 	// What a Put ignores may hold anything.
 	"access": {}, "pool_used_period_micros": {}, "pool_used_lifetime_micros": {},
 	"labels": {
-		map[string]string{"": "x"}, map[string]string{strings.Repeat("x", 65): ""}, map[string]string{"\x00": ""},
-		map[string]string{"x": strings.Repeat("x", 257)}, map[string]string{"x": "\x00"}, manyLabels(17),
+		map[string]string{"": "x"},
+		map[string]string{strings.Repeat("x", 65): ""},
+		map[string]string{"\x00": ""},
+		map[string]string{"x": strings.Repeat("x", 257)},
+		map[string]string{"x": "\x00"},
+		manyLabels(17),
 	},
 }
 

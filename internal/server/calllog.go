@@ -36,7 +36,11 @@ func (l callLog) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 func (l callLog) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	start, ctx := time.Now(), stream.Context()
 	err := handler(srv, stream)
-	if level := levelOf(err); l.logger.Enabled(ctx, level) {
+	level := levelOf(err)
+	if level == slog.LevelInfo {
+		level = slog.LevelDebug // Those who watch the health or ask for descriptors go away when they like.
+	}
+	if l.logger.Enabled(ctx, level) {
 		l.log(ctx, level, info.FullMethod, start, err)
 	}
 	return err

@@ -116,7 +116,8 @@ func reason(err error) string {
 func TestPanic(t *testing.T) {
 	calls := 0
 	s := start(t, func(ctx context.Context, c meter.Command) (meter.Outcome, error) {
-		if calls++; calls == 1 {
+		calls++
+		if calls == 1 {
 			panic("secret state")
 		}
 		return done(ctx, c)
@@ -267,7 +268,8 @@ func TestDrain(t *testing.T) {
 	go func() { answered <- s.topUp(t.Context()) }()
 	<-running
 	go func() { drained <- s.Drain(t.Context()) }()
-	for err = nil; err == nil; _, err = watch.Recv() {
+	for err = nil; err == nil; {
+		_, err = watch.Recv()
 	}
 	if errors.Is(err, io.EOF) || s.Serving(t.Context()) {
 		t.Errorf("the watch ended with %v, serving: %v", err, s.Serving(t.Context()))

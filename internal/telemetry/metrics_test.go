@@ -3,6 +3,7 @@ package telemetry
 import (
 	"errors"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
@@ -18,7 +19,7 @@ import (
 func scrape(t *testing.T, m *Metrics) string {
 	t.Helper()
 	recorder := httptest.NewRecorder()
-	m.Handler().ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	m.Handler().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
 	if recorder.Code != 200 {
 		t.Fatalf("got %d: %s", recorder.Code, recorder.Body)
 	}
