@@ -30,20 +30,22 @@ var arrows = map[string][]string{
 	"cmd/meterctl":    everything,
 	"cmd/meterbench":  everything,
 	// Log and metrics are handed to those who use them.
-	"internal/telemetry": {"internal/meter", "internal/lane"},
+	"internal/telemetry": {},
 	// A process and its socket; it knows no table.
 	"internal/localpg": {},
 	// The auditor must not trust the store it checks, nor share its queries.
-	"internal/audit": {"internal/meter"},
+	"internal/audit":           {"internal/meter"},
+	"internal/audit/audittest": {"internal/audit"},
 	// Callers, over gRPC like everybody else.
 	"internal/trace":  {},
 	"internal/replay": {"internal/trace", "gen"},
 	"internal/demo":   {"gen"},
 	// Measures the service from outside, and the naive way on the same tables.
-	"internal/bench": {"internal/localpg", "internal/postgres", "gen"},
+	"internal/bench": {"internal/localpg", "gen"},
 	// Test support.
 	"internal/pgtest": {"internal/localpg", "internal/postgres"},
 	"internal/tidy":   {},
+	"internal/e2e":    {},
 }
 
 func importsFollowArrows(t tree) (complaints []string) {
