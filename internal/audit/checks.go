@@ -18,16 +18,19 @@ var checks = []check{
 	{of: "the sums of refunds", sql: findExcessRefunds},
 	{of: "request ids of top-ups and refunds", sql: findRepeatedMovements},
 
-	{of: "the ledger's sequence", sql: findBrokenLedger},
+	{of: "the ledger's order", sql: findBrokenLedger},
 	{of: "the ledger's end", sql: findLedgerEnds},
-	{of: "the ledger's time", sql: findLedgerBackInTime, forward: true},
 	{of: "the ledger's organizations", sql: findStrayRows},
 
 	{of: "charges and their entries", sql: findUnmatchedCharges},
 	{of: "entries of one charge", sql: findRepeatedEntries},
 
-	{of: "charges", sql: findWrongCharges},
-	{of: "reservations", sql: findWrongReservations},
+	{of: "the parts of charges", sql: findWrongCharges},
+	{of: "charges of turns that are not settled", sql: findUnsettledCharges},
+	{of: "charges of failed turns", sql: findFailedTurnsOfThePool},
+	{of: "the reservations' states", sql: findWrongStates},
+	{of: "holds", sql: findWrongHolds},
+	{of: "expiries", sql: findWrongExpiries},
 	{of: "request ids of reservations", sql: findRepeatedRequests},
 	{of: "the reservations' seats", sql: findStrayReservations},
 	{of: "extensions", sql: findWrongExtensions},
@@ -35,7 +38,7 @@ var checks = []check{
 	{of: "the order of a turn's moments", sql: findTurnsBackInTime, forward: true},
 	{of: "the turns' periods", sql: findTurnsBeforeTheirPeriod, forward: true},
 	{of: "the order of extensions", sql: findExtensionsOutOfTime, forward: true},
-	{of: "expiries", sql: findWrongLateness, forward: true},
+	{of: "lateness", sql: findWrongLateness, forward: true},
 
 	{of: "the seats' periods", sql: findSeatSums},
 	{of: "closed periods", sql: findMisplacedPeriods},

@@ -1,42 +1,55 @@
 package audit
 
 const (
+	// Sums of one row are taken as numeric, so that no wrong amount is out of range.
 	findWrongCharges = `
-		SELECT v.promise, r.organization_id AS organization, r.reservation_id::text AS reservation, v.expected, v.found
+		SELECT 'charge_adds_up' AS promise, r.organization_id AS organization, r.reservation_id::text AS reservation,
+			r.actual_micros::text AS expected,
+			concat_ws(' + ', r.allowance_micros, r.pool_micros, r.overrun_micros) AS found
 		FROM reservation r
-		CROSS JOIN LATERAL (VALUES
-			('charge_adds_up',
-				r.actual_micros <> r.allowance_micros::numeric + r.pool_micros + r.overrun_micros
-					OR least(r.allowance_micros, r.pool_micros, r.overrun_micros) < 0,
-				r.actual_micros::text, concat_ws(' + ', r.allowance_micros, r.pool_micros, r.overrun_micros)),
-			('only_settled_turns_are_charged',
-				r.state IN (1, 4) AND (r.actual_micros <> 0 OR r.allowance_micros <> 0 OR r.pool_micros <> 0
-					OR r.overrun_micros <> 0),
-				'no charge', r.actual_micros || ' in state ' || r.state),
-			('only_settled_turns_are_charged',
-				r.state IN (1, 4) AND (r.input_tokens > 0 OR r.cached_input_tokens > 0 OR r.cache_write_tokens > 0
-					OR r.output_tokens > 0 OR r.reasoning_tokens > 0),
-				'no tokens', 'tokens in state ' || r.state),
-			('failed_turn_never_draws_on_the_pool', r.state = 3 AND r.pool_micros <> 0, '0', r.pool_micros::text)
-		) v (promise, broken, expected, found)
-		WHERE ($1::text IS NULL OR r.organization_id = $1) AND v.broken`
+		WHERE ($1::text IS NULL OR r.organization_id = $1)
+			AND (r.actual_micros <> r.allowance_micros::numeric + r.pool_micros + r.overrun_micros
+				OR least(r.allowance_micros, r.pool_micros, r.overrun_micros) < 0)`
 
-	findWrongReservations = `
-		SELECT v.promise, r.organization_id AS organization, r.reservation_id::text AS reservation, v.expected, v.found
+	findUnsettledCharges = `
+		SELECT 'only_settled_turns_are_charged' AS promise, r.organization_id AS organization,
+			r.reservation_id::text AS reservation, 'no charge and no tokens' AS expected,
+			'a charge of ' || r.actual_micros || ', or tokens, in state ' || r.state AS found
 		FROM reservation r
-		CROSS JOIN LATERAL (VALUES
-			('reservation_is_open_or_settled',
-				r.state NOT BETWEEN 1 AND 4 OR (r.state = 1) <> (r.settled_at IS NULL),
-				CASE r.state WHEN 1 THEN 'not settled' ELSE 'settled, in state 2 to 4' END,
-				coalesce('settled at ' || r.settled_at, 'not settled') || ', in state ' || r.state),
-			('reservation_holds_something',
-				r.held_allowance_micros::numeric + r.held_pool_micros NOT BETWEEN 1 AND r.estimate_micros
-					OR least(r.held_allowance_micros, r.held_pool_micros) < 0,
-				'1 to ' || r.estimate_micros, concat_ws(' + ', r.held_allowance_micros, r.held_pool_micros)),
-			('reservation_expires_after_it_was_made', r.expires_at <= r.created_at, 'after ' || r.created_at,
-				r.expires_at::text)
-		) v (promise, broken, expected, found)
-		WHERE ($1::text IS NULL OR r.organization_id = $1) AND v.broken`
+		WHERE r.state IN (1, 4) AND ($1::text IS NULL OR r.organization_id = $1)
+			AND (r.actual_micros <> 0 OR r.allowance_micros <> 0 OR r.pool_micros <> 0 OR r.overrun_micros <> 0
+				OR r.input_tokens > 0 OR r.cached_input_tokens > 0 OR r.cache_write_tokens > 0 OR r.output_tokens > 0
+				OR r.reasoning_tokens > 0)`
+
+	findFailedTurnsOfThePool = `
+		SELECT 'failed_turn_never_draws_on_the_pool' AS promise, r.organization_id AS organization,
+			r.reservation_id::text AS reservation, '0' AS expected, r.pool_micros::text AS found
+		FROM reservation r
+		WHERE r.state = 3 AND r.pool_micros <> 0 AND ($1::text IS NULL OR r.organization_id = $1)`
+
+	findWrongStates = `
+		SELECT 'reservation_is_open_or_settled' AS promise, r.organization_id AS organization,
+			r.reservation_id::text AS reservation,
+			CASE r.state WHEN 1 THEN 'not settled' ELSE 'settled, in state 2 to 4' END AS expected,
+			coalesce('settled at ' || r.settled_at, 'never settled') || ', in state ' || r.state AS found
+		FROM reservation r
+		WHERE (r.state NOT BETWEEN 1 AND 4 OR (r.state = 1) <> (r.settled_at IS NULL))
+			AND ($1::text IS NULL OR r.organization_id = $1)`
+
+	findWrongHolds = `
+		SELECT 'reservation_holds_something' AS promise, r.organization_id AS organization,
+			r.reservation_id::text AS reservation, '1 to ' || r.estimate_micros AS expected,
+			concat_ws(' + ', r.held_allowance_micros, r.held_pool_micros) AS found
+		FROM reservation r
+		WHERE ($1::text IS NULL OR r.organization_id = $1)
+			AND (r.held_allowance_micros::numeric + r.held_pool_micros NOT BETWEEN 1 AND r.estimate_micros
+				OR least(r.held_allowance_micros, r.held_pool_micros) < 0)`
+
+	findWrongExpiries = `
+		SELECT 'reservation_expires_after_it_was_made' AS promise, r.organization_id AS organization,
+			r.reservation_id::text AS reservation, 'after ' || r.created_at AS expected, r.expires_at::text AS found
+		FROM reservation r
+		WHERE r.expires_at <= r.created_at AND ($1::text IS NULL OR r.organization_id = $1)`
 
 	findRepeatedRequests = `
 		SELECT 'reservation_is_made_once' AS promise, organization_id AS organization, request_id AS request,

@@ -100,7 +100,8 @@ func (c *caller) run(ctx context.Context, p *pace) {
 			c.samples = append(c.samples, took)
 			continue
 		}
-		if c.errors++; c.first == nil {
+		c.errors++
+		if c.first == nil {
 			c.first = err
 		}
 		wait(ctx, timer, errorPause)

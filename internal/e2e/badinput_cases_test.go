@@ -73,7 +73,7 @@ var (
 
 	timeToLive = join(each(accepted, nil), each(invalid,
 		&durationpb.Duration{}, &durationpb.Duration{Seconds: -1}, &durationpb.Duration{Nanos: 999_999_999},
-		&durationpb.Duration{Seconds: 86401}, &durationpb.Duration{Seconds: 5, Nanos: -1},
+		&durationpb.Duration{Seconds: 86401}, &durationpb.Duration{Seconds: 1, Nanos: -1},
 		&durationpb.Duration{Seconds: math.MaxInt64}))
 )
 
@@ -163,7 +163,7 @@ var otherCases = map[string][]badCase{
 	"duration": join(each(accepted, &durationpb.Duration{}), each(invalid, nil, &durationpb.Duration{Seconds: -1}, &durationpb.Duration{Seconds: 316224001},
 		&durationpb.Duration{Seconds: math.MaxInt64})),
 	"time": each(invalid, nil, &timestamppb.Timestamp{Seconds: -1}, &timestamppb.Timestamp{Seconds: 7258118400},
-		&timestamppb.Timestamp{Seconds: math.MaxInt64}, &timestamppb.Timestamp{Seconds: 5, Nanos: -1}),
+		&timestamppb.Timestamp{Seconds: math.MaxInt64}, &timestamppb.Timestamp{Seconds: 0, Nanos: -1}),
 
 	"plan": each(invalid, nil), "organization": each(invalid, nil), "member": each(invalid, nil),
 	"anniversary": each(invalid, nil, &meterv1.Date{Year: 2026, Month: 2, Day: 31}, &meterv1.Date{Year: 2023, Month: 2, Day: 29}),

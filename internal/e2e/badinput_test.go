@@ -37,6 +37,7 @@ var codeOf = map[string]codes.Code{
 // TestBadInput sends every RPC of the contract a valid request with one field at a time made wrong in every way that its
 // table says, and at last the valid request itself. An RPC without a valid request, or a field without a table, fails it.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	url := postgres.Database(t)
 	server := start(t, "--dev", "--database-url="+url)
 	w := makeWorld(t, dial(t, server.address))
@@ -180,6 +181,7 @@ func (c badCase) misnamed(path fieldPath, violations []*errdetails.BadRequest_Fi
 
 // TestBadActor names a person in whose name nobody can act.
 func TestBadActor(t *testing.T) {
+	t.Parallel()
 	server := start(t, "--database-url="+postgres.Database(t))
 	c := dial(t, server.address)
 	c.furnish(t, firm{id: "acme", seats: 1})

@@ -56,6 +56,7 @@ func (c traveller) hold(request string, estimate int64, ttl time.Duration) *mete
 
 // TestExpiry moves the time past a hold's time to live.
 func TestExpiry(t *testing.T) {
+	t.Parallel()
 	c, url := travel(t, thisMonth.AddDate(0, 0, 5), firm{id: "acme", allowance: 100, pool: 100, seats: 1})
 	lapsing := c.hold("lapsing", 150, time.Minute)
 	lasting := c.hold("lasting", 20, time.Hour)
@@ -81,6 +82,7 @@ func TestExpiry(t *testing.T) {
 
 // TestNextMonth moves the time over the end of a month in which turns were left open.
 func TestNextMonth(t *testing.T) {
+	t.Parallel()
 	c, url := travel(t, thisMonth.Add(-10*time.Hour), firm{id: "acme", allowance: 1000, pool: 10_000, seats: 1})
 	must(c.GrantAccess(t.Context(), &meterv1.GrantAccessRequest{
 		OrganizationId: "acme", MemberId: seat(0), Access: &meterv1.GrantAccessRequest_CapMicros{CapMicros: 500},
@@ -127,6 +129,7 @@ func TestNextMonth(t *testing.T) {
 
 // TestAbuseWindowCloses moves the time past the end of a window in which a seat used too many tokens.
 func TestAbuseWindowCloses(t *testing.T) {
+	t.Parallel()
 	limit := &meterv1.AbuseLimit{Tokens: 1000, Window: durationpb.New(time.Hour)}
 	c, url := travel(t, thisMonth.AddDate(0, 0, 5), firm{id: "acme", allowance: 1000, seats: 2, abuse: limit})
 	must(c.Release(t.Context(), &meterv1.ReleaseRequest{

@@ -18,6 +18,7 @@ import (
 // TestDatabaseGoesAwayAndComesBack stops PostgreSQL under a running server and starts it again: meanwhile callers are told
 // to come again, and afterwards everything goes on without a restart.
 func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
+	t.Parallel()
 	dir := dataDir(t)
 	database := startDatabase(t, dir)
 	server := start(t, "--database-url="+database.URL())

@@ -22,6 +22,7 @@ const (
 
 // TestDrain tells a busy server to stop. Each call must be answered, or fail as one that can be sent again.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	dir, told := dataDir(t), newRecorder()
 	server := start(t, "--data-dir="+dir)
 	dial(t, server.address).furnish(t, firm{id: "busy", allowance: 1000, pool: 1_000_000_000, seats: 10})

@@ -11,6 +11,7 @@ import (
 // second must say so in one line and leave nothing behind, and the first must not notice. What else stops a server from
 // starting is tested beside its main.
 func TestOneServerToADataDirectory(t *testing.T) {
+	t.Parallel()
 	dir, another := dataDir(t), dataDir(t)
 	first := start(t, "--data-dir="+dir)
 	cannotStart(t, []string{"--listen=127.0.0.1:0", "--data-dir=" + dir}, dir)

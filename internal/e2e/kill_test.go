@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -11,20 +12,25 @@ import (
 	"github.com/spillway-metering/spillway/internal/replay"
 )
 
-// trace holds 3,000 turns of real users.
+// trace holds turns of real users.
 const trace = "testdata/azure2023_conv.csv.gz"
 
-// kills is how many times the server is killed in one replay.
-const kills = 4
-
-// failureRate makes some turns of the trace fail, which does not say of any that it did.
-const failureRate = 0.1
+const (
+	turns = 2000
+	// kills is how many times the server is killed in one replay.
+	kills = 4
+	// failureRate makes some turns of the trace fail, which does not say of any that it did.
+	failureRate = 0.1
+)
 
 // TestKilledInTheMiddleOfAReplay kills the server at full load again and again, each time with its PostgreSQL, and starts
 // it again on what is left, while the replay's callers send what was not answered once more.
 func TestKilledInTheMiddleOfAReplay(t *testing.T) {
+	t.Parallel()
 	dir, told := dataDir(t), newRecorder()
-	server := start(t, "--data-dir="+dir)
+	// Not on a port: while nobody listens there, somebody else may take it, even a caller that looks for the server.
+	socket := "--listen=unix:" + filepath.Join(dataDir(t), "socket")
+	server := start(t, "--data-dir="+dir, socket)
 	options := replayOptions(server.address)
 	options.DialOptions = []grpc.DialOption{grpc.WithUnaryInterceptor(told.intercept)}
 	due, at := make(chan int, kills), moments()
@@ -39,7 +45,7 @@ func TestKilledInTheMiddleOfAReplay(t *testing.T) {
 		case settled := <-due:
 			server.kill(t)
 			t.Logf("kill %d: %d turns had been acknowledged as settled", i+1, settled)
-			server = start(t, "--data-dir="+dir, "--listen="+options.Address)
+			server = start(t, "--data-dir="+dir, socket)
 		case result := <-ended:
 			t.Fatalf("the replay ended after %d of %d kills: %v, %+v", i, kills, result.err, result.report)
 		}
@@ -79,17 +85,16 @@ func checkAll(t *testing.T, server *meterd, dir string, told *recorder, report r
 // end or to each other for a replay that goes on.
 func moments() (at []int) {
 	for i := range kills {
-		at = append(at, 200+600*i+rand.N(500))
+		at = append(at, 150+400*i+rand.N(350))
 	}
 	return at
 }
 
-// replayOptions replay the whole trace, with some of its turns failing, and small allowances that send most to the pool.
+// replayOptions replay turns of which some fail, with small allowances that send most of their cost to the pool.
 func replayOptions(address string) replay.Options {
 	options := replay.Defaults()
-	options.Trace, options.Address, options.FailureRate = trace, address, failureRate
-	options.Allowance = 10_000
-	options.OneOrganization = false
+	options.Trace, options.Address, options.Limit = trace, address, turns
+	options.FailureRate, options.Allowance = failureRate, 10_000
 	return options
 }
 

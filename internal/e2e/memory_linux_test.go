@@ -21,6 +21,7 @@ const (
 
 // TestMemoryUnderLoad looks at the most memory that a server as it is shipped, not one that looks for races, ever had.
 func TestMemoryUnderLoad(t *testing.T) {
+	t.Parallel()
 	shipped := t.TempDir()
 	if err := build(shipped); err != nil {
 		t.Fatal(err)

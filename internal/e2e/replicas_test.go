@@ -35,6 +35,7 @@ type hammer struct {
 // TestTwoServersOnOneDatabase lets two servers meet on one organization with every request sent to both at once, kills one
 // in the middle, and sees everything applied once, what expires included.
 func TestTwoServersOnOneDatabase(t *testing.T) {
+	t.Parallel()
 	url := postgres.Database(t)
 	first, second := start(t, "--database-url="+url), start(t, "--database-url="+url)
 	h := &hammer{t: t, a: dial(t, first.address), b: dial(t, second.address)}

@@ -62,7 +62,8 @@ func TestWhatIsTransientIsTriedAgain(t *testing.T) {
 	bubble(t, lane.Config{}, func(r *rig) {
 		left := 3
 		fail := func() error {
-			if left--; left >= 0 {
+			left--
+			if left >= 0 {
 				return errDown
 			}
 			return nil
@@ -76,7 +77,8 @@ func TestWhatIsTransientIsTriedAgain(t *testing.T) {
 		r.fake.save = func() error { return fail() }
 		c := r.step("a")
 		r.pass(time.Minute)
-		if r.answered(c, "a"); c.took != (20+80+320)*time.Millisecond {
+		r.answered(c, "a")
+		if c.took != (20+80+320)*time.Millisecond {
 			r.Errorf("it took %v", c.took)
 		}
 		r.committed([]string{"a"})
@@ -91,7 +93,8 @@ func TestWhatStaysTransientIsUnavailable(t *testing.T) {
 		r.fake.save = func() error { return errDown }
 		c := r.step("a")
 		r.pass(time.Minute)
-		if r.refused(c, meter.Unavailable); c.took != 20*time.Millisecond {
+		r.refused(c, meter.Unavailable)
+		if c.took != 20*time.Millisecond {
 			r.Errorf("it took %v", c.took)
 		}
 		if s := r.stats[0]; s.Attempts != 2 || !errors.Is(s.Err, errDown) || len(r.stats) != 1 {
@@ -112,7 +115,8 @@ func TestABatchHasItsTime(t *testing.T) {
 		}
 		c := r.step("a")
 		r.pass(time.Minute)
-		if r.refused(c, meter.Unavailable); c.took != 8*time.Second {
+		r.refused(c, meter.Unavailable)
+		if c.took != 8*time.Second {
 			r.Errorf("it took %v", c.took)
 		}
 	})
@@ -145,7 +149,8 @@ func TestCloseDrainsAndThenRefuses(t *testing.T) {
 			r.Errorf("with a batch in flight closing answers %v", err)
 		}
 		late := r.step("late")
-		if r.refused(late, meter.Unavailable); late.took != 0 || waiting.done || r.fake.closed != 0 {
+		r.refused(late, meter.Unavailable)
+		if late.took != 0 || waiting.done || r.fake.closed != 0 {
 			r.Errorf("the refusal took %v, who waits is answered %t, the session closed %d times",
 				late.took, waiting.done, r.fake.closed)
 		}

@@ -17,7 +17,8 @@ func TestALoneCommandDoesNotWait(t *testing.T) {
 	bubble(t, lane.Config{}, func(r *rig) {
 		for _, name := range []string{"a", "b"} {
 			c := r.step(name)
-			if r.answered(c, name); c.took != 0 {
+			r.answered(c, name)
+			if c.took != 0 {
 				r.Errorf("%s took %v", name, c.took)
 			}
 		}
@@ -84,7 +85,8 @@ func TestAFullQueueRefusesAtOnce(t *testing.T) {
 		_, release := r.blocked()
 		waiting := []*call{r.step("a"), r.step("b")}
 		extra := r.step("c")
-		if r.refused(extra, meter.Overloaded); extra.took != 0 {
+		r.refused(extra, meter.Overloaded)
+		if extra.took != 0 {
 			r.Errorf("the refusal took %v", extra.took)
 		}
 		release()

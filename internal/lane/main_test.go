@@ -102,7 +102,7 @@ func (p process) do(c meter.Command) meter.Outcome {
 const (
 	firm      = "acme"
 	allowance = meter.Micros(1_000)
-	benCap    = meter.Micros(20_000)
+	benCap    = meter.Micros(8_000)
 )
 
 // found makes the firm with a pool.

@@ -88,8 +88,10 @@ func script() []meter.Command {
 		setAccess("cy", meter.Access{Kind: meter.AccessCapped, Cap: 5}), setAccess("cy", meter.Access{Kind: meter.AccessCapped, Cap: 5}),
 		setAccess("cy", meter.Access{Kind: meter.AccessUnlimited}), setAccess("ben", meter.Access{Kind: meter.AccessNone}),
 		meter.PutMember{OrganizationID: firm, MemberID: "dan", DisplayName: "Dan", Role: meter.RoleAdmin},
-		meter.RemoveMember{OrganizationID: firm, MemberID: "ben"}, reserve("ben", "gone", 1, time.Hour),
-		moved, meter.Sweep{OrganizationID: firm},
+		meter.RemoveMember{OrganizationID: firm, MemberID: "ben"},
+		reserve("ben", "gone", 1, time.Hour),
+		moved,
+		meter.Sweep{OrganizationID: firm},
 	}
 }
 

@@ -45,6 +45,7 @@ func unprivileged() (account, error) {
 		uid, uidErr := strconv.ParseInt(found.Uid, 10, 64)
 		gid, gidErr := strconv.ParseInt(found.Gid, 10, 64)
 		if uidErr == nil && gidErr == nil && uid != 0 {
+			//nolint:gosec // G115: the conversion is meant to wrap, see above.
 			return account{name: name, credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 		}
 	}

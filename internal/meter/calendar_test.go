@@ -8,8 +8,9 @@ import (
 	"time"
 	_ "time/tzdata"
 
-	"github.com/spillway-metering/spillway/internal/meter"
 	"pgregory.net/rapid"
+
+	"github.com/spillway-metering/spillway/internal/meter"
 )
 
 //go:embed testdata/calendar.txt

@@ -92,10 +92,17 @@ type organizationRow struct {
 func (o *organizationRow) targets() []any {
 	c := &o.Calendar
 	return []any{
-		&o.ID, &o.DisplayName, &o.PlanID, (*int16)(&o.Unit), day{&c.Anchor.Date}, &o.zone, instant{&c.From},
-		day{&c.Prior.Date}, &o.priorZone, instant{&c.PriorFrom}, (*int16)(&o.State), &o.PoolVisibleToMembers, &o.PriceBookID,
+		&o.ID, &o.DisplayName, &o.PlanID, (*int16)(&o.Unit),
+		day{&c.Anchor.Date},
+		&o.zone,
+		instant{&c.From},
+		day{&c.Prior.Date},
+		&o.priorZone,
+		instant{&c.PriorFrom},
+		(*int16)(&o.State), &o.PoolVisibleToMembers, &o.PriceBookID,
 		(*int64)(&o.Pool.Balance), (*int64)(&o.Pool.Held), (*int64)(&o.Pool.Purchased), (*int64)(&o.Pool.Refunded),
-		(*int64)(&o.Pool.Consumed), &o.LedgerSequence, instant{&o.SweptUntil},
+		(*int64)(&o.Pool.Consumed), &o.LedgerSequence,
+		instant{&o.SweptUntil},
 	}
 }
 
@@ -117,7 +124,9 @@ func memberTargets(m *meter.Member) []any {
 	return []any{
 		&m.ID, &m.DisplayName, &m.Email, &m.AvatarURL, (*int16)(&m.Role), (*int16)(&m.State), &m.Allowance,
 		(*int16)(&m.Access.Kind), (*int64)(&m.Access.Cap), (*int64)(&m.PoolUsedLifetime), &m.Abuse.Tokens,
-		instant{&m.Abuse.OpenedAt}, instant{&m.Period.Start}, (*int64)(&m.Period.AllowanceUsed),
+		instant{&m.Abuse.OpenedAt},
+		instant{&m.Period.Start},
+		(*int64)(&m.Period.AllowanceUsed),
 		(*int64)(&m.Period.AllowanceHeld), (*int64)(&m.Period.PoolUsed), (*int64)(&m.Period.PoolHeld),
 		(*int64)(&m.Period.Overrun),
 	}
@@ -125,16 +134,23 @@ func memberTargets(m *meter.Member) []any {
 
 func periodTargets(p *meter.Period) []any {
 	return []any{
-		instant{&p.Start}, (*int64)(&p.AllowanceUsed), (*int64)(&p.AllowanceHeld), (*int64)(&p.PoolUsed),
+		instant{&p.Start},
+		(*int64)(&p.AllowanceUsed), (*int64)(&p.AllowanceHeld), (*int64)(&p.PoolUsed),
 		(*int64)(&p.PoolHeld), (*int64)(&p.Overrun),
 	}
 }
 
 func reservationTargets(r *meter.Reservation) []any {
 	return []any{
-		&r.ID, &r.MemberID, &r.RequestID, digest{&r.Fingerprint}, (*int16)(&r.State), (*int64)(&r.Estimate),
-		(*int64)(&r.HeldAllowance), (*int64)(&r.HeldPool), instant{&r.PeriodStart}, instant{&r.CreatedAt},
-		instant{&r.ExpiresAt}, instant{&r.SettledAt}, (*int64)(&r.Charge.Actual), (*int64)(&r.Charge.Allowance),
+		&r.ID, &r.MemberID, &r.RequestID,
+		digest{&r.Fingerprint},
+		(*int16)(&r.State), (*int64)(&r.Estimate),
+		(*int64)(&r.HeldAllowance), (*int64)(&r.HeldPool),
+		instant{&r.PeriodStart},
+		instant{&r.CreatedAt},
+		instant{&r.ExpiresAt},
+		instant{&r.SettledAt},
+		(*int64)(&r.Charge.Actual), (*int64)(&r.Charge.Allowance),
 		(*int64)(&r.Charge.Pool), (*int64)(&r.Charge.Overrun), &r.Turn.Model, &r.Turn.ConversationID, &r.Turn.TurnID,
 		&r.Turn.Labels, &r.Tokens.Input, &r.Tokens.CachedInput, &r.Tokens.CacheWrite, &r.Tokens.Output,
 		&r.Tokens.Reasoning, &r.Late, &r.Reason,
@@ -143,8 +159,12 @@ func reservationTargets(r *meter.Reservation) []any {
 
 func entryTargets(e *meter.Entry) []any {
 	return []any{
-		&e.Sequence, instant{&e.At}, (*int16)(&e.Kind), (*int64)(&e.Amount), (*int64)(&e.BalanceAfter), &e.MemberID,
-		identifier{&e.ReservationID}, &e.Reference, &e.RequestID, &e.TopUpRequestID, digest{&e.Fingerprint},
+		&e.Sequence,
+		instant{&e.At},
+		(*int16)(&e.Kind), (*int64)(&e.Amount), (*int64)(&e.BalanceAfter), &e.MemberID,
+		identifier{&e.ReservationID},
+		&e.Reference, &e.RequestID, &e.TopUpRequestID,
+		digest{&e.Fingerprint},
 	}
 }
 

@@ -28,7 +28,8 @@ func TestFaultTellsWhatMayBeTriedAgain(t *testing.T) {
 	}
 	for _, err := range []error{io.ErrUnexpectedEOF, errCut, context.DeadlineExceeded} {
 		fault := postgres.Fault(err)
-		if mustBe(t, fault, meter.Unavailable); !errors.Is(fault, err) {
+		mustBe(t, fault, meter.Unavailable)
+		if !errors.Is(fault, err) {
 			t.Errorf("%v does not tell its cause", fault)
 		}
 	}

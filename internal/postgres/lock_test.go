@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/spillway-metering/spillway/internal/audit/audittest"
@@ -158,6 +159,32 @@ func TestALockIsNotWaitedForForever(t *testing.T) {
 	waiter.do(topUp("other", "late", 1))
 	holder.Abandon()
 	waiter.do(topUp(firm, "late", 1))
+}
+
+// TestALaneReliesOnNoDefault opens a store on a database whose own settings would lose answers and load what is stale.
+func TestALaneReliesOnNoDefault(t *testing.T) {
+	t.Parallel()
+	store := openAt(t, postgres.Config{URL: server.Database(t)})
+	conn := connect(t, store)
+	name := one[string](t, conn, `SELECT current_database()`)
+	for setting, value := range map[string]string{
+		"synchronous_commit": "off", "default_transaction_isolation": "serializable", "timezone": "Asia/Tokyo",
+		"plan_cache_mode": "force_custom_plan", "jit": "on", "lock_timeout": "0", "statement_timeout": "0",
+	} {
+		exec(t, conn, fmt.Sprintf(`ALTER DATABASE %s SET %s = '%s'`, name, setting, value))
+	}
+	writer, err := pgx.ConnectConfig(within(t), store.Writers().Copy())
+	must(t, err)
+	defer func() { _ = writer.Close(within(t)) }()
+	for setting, want := range map[string]string{
+		"synchronous_commit": "on", "transaction_isolation": "read committed", "timezone": "UTC",
+		"plan_cache_mode": "force_generic_plan", "jit": "off", "lock_timeout": "3s", "statement_timeout": "5s",
+		"idle_in_transaction_session_timeout": "5s",
+	} {
+		if got := one[string](t, writer, "SHOW "+setting); got != want {
+			t.Errorf("%s is %s, not %s", setting, got, want)
+		}
+	}
 }
 
 // TestReadsTakeNoLocks reads an organization while a batch holds it.

@@ -114,11 +114,11 @@ func drawCommand(rt *rapid.T, t testing.TB, id, plan string, turns []meter.UUID)
 		}
 	case "access":
 		kind := meter.AccessKind(1 + n%3)
-		cap := meter.Micros(0)
+		granted := meter.Access{Kind: kind}
 		if kind == meter.AccessCapped {
-			cap = amount
+			granted.Cap = amount
 		}
-		return access(id, member, meter.Access{Kind: kind, Cap: cap})
+		return access(id, member, granted)
 	case "put":
 		return put(t, id, plan, n)
 	case "member":

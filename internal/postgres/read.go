@@ -58,7 +58,7 @@ func (s *Store) Plan(ctx context.Context, id string) (meter.Plan, error) {
 
 // Plans lists plans in order of id.
 func (s *Store) Plans(ctx context.Context, after string, limit int) ([]meter.Plan, error) {
-	return list(ctx, s, func(p *meter.Plan) []any { return planTargets(p) }, readPlans, after, limit)
+	return list(ctx, s, planTargets, readPlans, after, limit)
 }
 
 // Organization answers one organization with its pool.
@@ -170,7 +170,9 @@ func (s *Store) AccessChanges(
 ) ([]meter.AccessChange, error) {
 	targets := func(c *meter.AccessChange) []any {
 		return []any{
-			&c.ID, &c.MemberID, instant{&c.At}, &c.Actor, (*int16)(&c.Before.Kind), (*int64)(&c.Before.Cap),
+			&c.ID, &c.MemberID,
+			instant{&c.At},
+			&c.Actor, (*int16)(&c.Before.Kind), (*int64)(&c.Before.Cap),
 			(*int16)(&c.After.Kind), (*int64)(&c.After.Cap),
 		}
 	}

@@ -80,6 +80,8 @@ func tuneWriter(c *pgx.ConnConfig) {
 	for name, value := range map[string]string{
 		"application_name":                    "meterd lane",
 		"timezone":                            "UTC",
+		"synchronous_commit":                  "on",             // An answer means that it is on disk,
+		"default_transaction_isolation":       "read committed", // and what is loaded is as of the lock: see load.go.
 		"plan_cache_mode":                     "force_generic_plan",
 		"enable_seqscan":                      "off",
 		"enable_hashjoin":                     "off",
@@ -104,6 +106,7 @@ func tuneReader(c *pgxpool.Config, connections int) {
 		"timezone":                      "UTC",
 		"jit":                           "off",
 		"default_transaction_read_only": "on",
+		"synchronous_commit":            "on", // Plans are written beside the lanes.
 		"statement_timeout":             millis(statementTimeout),
 	} {
 		c.ConnConfig.RuntimeParams[name] = value
