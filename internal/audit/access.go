@@ -160,9 +160,10 @@ func connected(back []access, changes []accessRow) bool {
 	}
 	for i := len(back) - 1; i > 0; i-- {
 		step := [2]access{back[i], back[i-1]}
-		if left[step]--; left[step] < 0 {
+		if left[step] == 0 {
 			return false
 		}
+		left[step]--
 	}
 	return true
 }

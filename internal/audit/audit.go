@@ -73,7 +73,7 @@ type audit struct {
 }
 
 func newAudit(options Options) *audit {
-	a := &audit{max: options.MaxFindings, report: Report{Broken: map[string]int64{}}}
+	a := &audit{max: options.MaxFindings, report: Report{Broken: map[string]int64{}, Findings: []Finding{}}}
 	if a.max == 0 {
 		a.max = DefaultMaxFindings
 	}

@@ -2,12 +2,14 @@ package audit_test
 
 var poolBugs = []bug{
 	{
-		"more in the pool than the ledger leaves", []string{"organization.pool_adds_up"},
+		"more in the pool than the ledger leaves",
+		[]string{"organization.pool_adds_up"},
 		[]string{`UPDATE organization SET pool_balance_micros = pool_balance_micros + 1 WHERE organization_id = 'firm'`},
 		[]string{"pool_balance_is_what_the_ledger_leaves"},
 	},
 	{
-		"more purchased than topped up", []string{"organization.pool_adds_up"},
+		"more purchased than topped up",
+		[]string{"organization.pool_adds_up"},
 		[]string{`UPDATE organization SET pool_purchased_micros = pool_purchased_micros + 1 WHERE organization_id = 'firm'`},
 		[]string{"pool_purchased_is_all_top_ups"},
 	},
@@ -17,12 +19,14 @@ var poolBugs = []bug{
 		[]string{"pool_purchased_is_all_top_ups", "pool_balance_is_what_the_ledger_leaves"},
 	},
 	{
-		"less refunded than the ledger says", []string{"organization.pool_adds_up"},
+		"less refunded than the ledger says",
+		[]string{"organization.pool_adds_up"},
 		[]string{`UPDATE organization SET pool_refunded_micros = pool_refunded_micros - 1 WHERE organization_id = 'firm'`},
 		[]string{"pool_refunded_is_all_refunds"},
 	},
 	{
-		"more consumed than charged", []string{"organization.pool_adds_up"},
+		"more consumed than charged",
+		[]string{"organization.pool_adds_up"},
 		[]string{`UPDATE organization SET pool_consumed_micros = pool_consumed_micros + 1 WHERE organization_id = 'firm'`},
 		[]string{"pool_consumed_is_all_pool_charges"},
 	},
@@ -48,7 +52,8 @@ var poolBugs = []bug{
 		[]string{"pool_held_is_all_open_holds"},
 	},
 	{
-		"holds beyond the balance", []string{"organization.pool_holds_are_covered"},
+		"holds beyond the balance",
+		[]string{"organization.pool_holds_are_covered"},
 		[]string{
 			`UPDATE organization SET pool_held_micros = pool_held_micros + 2000000 WHERE organization_id = 'firm'`,
 			`UPDATE member SET pool_held_micros = pool_held_micros + 2000000 WHERE (organization_id, member_id) = ('firm', 'bob')`,
@@ -73,7 +78,8 @@ var poolBugs = []bug{
 		[]string{"refunds_stay_within_their_top_up"},
 	},
 	{
-		"a top-up applied twice", []string{"ledger_entry.top_up_request_id_once"},
+		"a top-up applied twice",
+		[]string{"ledger_entry.top_up_request_id_once"},
 		[]string{`UPDATE ledger_entry SET request_id = 'pack-big' WHERE (organization_id, request_id) = ('firm', 'pack-late')`},
 		[]string{"movement_is_applied_once"},
 	},
@@ -110,12 +116,14 @@ var ledgerBugs = []bug{
 		[]string{"ledger_balance_follows"},
 	},
 	{
-		"an entry of nothing", []string{"ledger_entry.ledger_amount_is_positive"},
+		"an entry of nothing",
+		[]string{"ledger_entry.ledger_amount_is_positive"},
 		[]string{`UPDATE ledger_entry SET amount_micros = 0 WHERE (organization_id, request_id) = ('firm', 'last')`},
 		[]string{"ledger_entry_moves_something", "ledger_entry_is_the_charge"},
 	},
 	{
-		"an entry of no known kind", []string{"ledger_entry.ledger_kind_tells_its_columns"},
+		"an entry of no known kind",
+		[]string{"ledger_entry.ledger_kind_tells_its_columns"},
 		[]string{`UPDATE ledger_entry SET kind = 5 WHERE (organization_id, request_id) = ('firm', 'last')`},
 		[]string{"ledger_entry_moves_something", "ledger_balance_follows", "charge_has_its_ledger_entry"},
 	},
@@ -170,7 +178,8 @@ var chargeBugs = []bug{
 		[]string{"charge_has_its_ledger_entry"},
 	},
 	{
-		"a charge entered twice", []string{"ledger_entry.turn_is_charged_once_per_layer"},
+		"a charge entered twice",
+		[]string{"ledger_entry.turn_is_charged_once_per_layer"},
 		[]string{
 			`UPDATE organization SET ledger_sequence = ledger_sequence + 1 WHERE organization_id = 'firm'`,
 			`INSERT INTO ledger_entry SELECT organization_id, sequence + 1, at, kind, amount_micros, pool_balance_after_micros,
@@ -216,34 +225,40 @@ var chargeBugs = []bug{
 		[]string{"ledger_entry_has_its_charge"},
 	},
 	{
-		"a failed turn that the pool pays", []string{"reservation.failed_turn_never_charges_the_pool"},
+		"a failed turn that the pool pays",
+		[]string{"reservation.failed_turn_never_charges_the_pool"},
 		[]string{`UPDATE reservation SET pool_micros = 1, actual_micros = actual_micros + 1
 			WHERE (organization_id, request_id) = ('firm', 'failed-1')`},
 		[]string{"failed_turn_never_draws_on_the_pool", "charge_has_its_ledger_entry", "pool_used_is_all_charges"},
 	},
 	{
-		"a failed turn that the pool pays, and all books say so", []string{"reservation.failed_turn_never_charges_the_pool"},
+		"a failed turn that the pool pays, and all books say so",
+		[]string{"reservation.failed_turn_never_charges_the_pool"},
 		[]string{`UPDATE reservation SET state = 3 WHERE (organization_id, request_id) = ('firm', 'both-1')`},
 		[]string{"failed_turn_never_draws_on_the_pool"},
 	},
 	{
-		"a charge that does not add up", []string{"reservation.reservation_charge_adds_up"},
+		"a charge that does not add up",
+		[]string{"reservation.reservation_charge_adds_up"},
 		[]string{`UPDATE reservation SET actual_micros = actual_micros + 1 WHERE (organization_id, request_id) = ('firm', 'both-1')`},
 		[]string{"charge_adds_up"},
 	},
 	{
-		"a charge with a negative part", []string{"reservation.reservation_charge_adds_up"},
+		"a charge with a negative part",
+		[]string{"reservation.reservation_charge_adds_up"},
 		[]string{`UPDATE reservation SET actual_micros = actual_micros - 1, overrun_micros = -1
 			WHERE (organization_id, request_id) = ('firm', 'both-1')`},
 		[]string{"charge_adds_up", "overrun_is_all_overruns"},
 	},
 	{
-		"a charge beyond every range", []string{"reservation.reservation_charge_adds_up"},
+		"a charge beyond every range",
+		[]string{"reservation.reservation_charge_adds_up"},
 		[]string{`UPDATE reservation SET overrun_micros = 9223372036854775807 WHERE (organization_id, request_id) = ('firm', 'both-1')`},
 		[]string{"charge_adds_up", "overrun_is_all_overruns"},
 	},
 	{
-		"a charge of an open turn", []string{"reservation.reservation_is_charged_once_settled"},
+		"a charge of an open turn",
+		[]string{"reservation.reservation_is_charged_once_settled"},
 		[]string{`UPDATE reservation SET actual_micros = 1, overrun_micros = 1 WHERE (organization_id, request_id) = ('firm', 'open-pool')`},
 		[]string{"only_settled_turns_are_charged", "overrun_is_all_overruns"},
 	},

@@ -35,6 +35,11 @@ var accessBugs = []bug{
 		[]string{"access_changes_follow"},
 	},
 	{
+		"no bug: changes of one moment, in an order that was not kept", nil,
+		[]string{`UPDATE access_change SET at = '2026-01-10', change_id = gen_random_uuid()` + change(`true`)},
+		nil,
+	},
+	{
 		"access without a change", nil, lastPeriod("ada", "access_kind = 2, access_cap_micros = 1"),
 		[]string{"access_changes_follow"},
 	},
@@ -80,11 +85,15 @@ var schemaBugs = []bug{
 		[]string{"append_only_tables_refuse_change"},
 	},
 	{
-		"a constraint that is gone", []string{"organization.pool_is_never_overdrawn", "member.member_organization_exists"}, nil,
+		"a constraint that is gone",
+		[]string{"organization.pool_is_never_overdrawn", "member.member_organization_exists"},
+		nil,
 		[]string{"constraint_is_in_place"},
 	},
 	{
-		"a unique index that is gone", []string{"ledger_entry.refund_request_id_once"}, nil,
+		"a unique index that is gone",
+		[]string{"ledger_entry.refund_request_id_once"},
+		nil,
 		[]string{"constraint_is_in_place"},
 	},
 	{

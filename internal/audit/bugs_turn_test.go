@@ -2,33 +2,39 @@ package audit_test
 
 var reservationBugs = []bug{
 	{
-		"an open turn that was settled", []string{"reservation.reservation_is_open_or_settled"},
+		"an open turn that was settled",
+		[]string{"reservation.reservation_is_open_or_settled"},
 		[]string{`UPDATE reservation SET settled_at = created_at WHERE (organization_id, request_id) = ('firm', 'open-pool')`},
 		[]string{"reservation_is_open_or_settled"},
 	},
 	{
-		"a settled turn that never was", []string{"reservation.reservation_is_open_or_settled"},
+		"a settled turn that never was",
+		[]string{"reservation.reservation_is_open_or_settled"},
 		[]string{`UPDATE reservation SET settled_at = NULL WHERE (organization_id, request_id) = ('firm', 'free-1')`},
 		[]string{"reservation_is_open_or_settled"},
 	},
 	{
-		"a turn in no known state", []string{"reservation.reservation_state_is_known"},
+		"a turn in no known state",
+		[]string{"reservation.reservation_state_is_known"},
 		[]string{`UPDATE reservation SET state = 7 WHERE (organization_id, request_id) = ('firm', 'free-1')`},
 		[]string{"reservation_is_open_or_settled"},
 	},
 	{
-		"a hold beyond its estimate", []string{"reservation.reservation_holds_something"},
+		"a hold beyond its estimate",
+		[]string{"reservation.reservation_holds_something"},
 		[]string{`UPDATE reservation SET estimate_micros = 9 WHERE (organization_id, request_id) = ('firm', 'free-1')`},
 		[]string{"reservation_holds_something"},
 	},
 	{
-		"a hold with a negative part", []string{"reservation.reservation_holds_something"},
+		"a hold with a negative part",
+		[]string{"reservation.reservation_holds_something"},
 		[]string{`UPDATE reservation SET held_pool_micros = held_pool_micros + held_allowance_micros + 1, held_allowance_micros = -1
 			WHERE (organization_id, request_id) = ('firm', 'free-1')`},
 		[]string{"reservation_holds_something"},
 	},
 	{
-		"a request that made two turns", []string{"reservation.reservation_request_id_once"},
+		"a request that made two turns",
+		[]string{"reservation.reservation_request_id_once"},
 		[]string{`UPDATE reservation SET request_id = 'both-1' WHERE (organization_id, request_id) = ('firm', 'lapsed-1')`},
 		[]string{"reservation_is_made_once"},
 	},
@@ -38,7 +44,8 @@ var reservationBugs = []bug{
 		[]string{"reservation_has_its_seat"},
 	},
 	{
-		"a turn that expired as it was made", []string{"reservation.reservation_expires_after_it_was_made"},
+		"a turn that expired as it was made",
+		[]string{"reservation.reservation_expires_after_it_was_made"},
 		[]string{`UPDATE reservation SET expires_at = created_at WHERE (organization_id, request_id) = ('firm', 'lapsed-1')`},
 		[]string{"reservation_expires_after_it_was_made"},
 	},
@@ -170,7 +177,8 @@ var seatBugs = []bug{
 		[]string{"allowance_held_is_all_open_holds"},
 	},
 	{
-		"pool used by no turn", []string{"member.member_use_is_never_negative"},
+		"pool used by no turn",
+		[]string{"member.member_use_is_never_negative"},
 		lastPeriod("bob", "pool_used_micros = pool_used_micros + 1"),
 		[]string{"pool_used_is_all_charges"},
 	},

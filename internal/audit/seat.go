@@ -63,9 +63,9 @@ const (
 		WHERE m.pool_used_lifetime_micros <> coalesce(l.charged, 0) AND ($1::text IS NULL OR m.organization_id = $1)
 		ORDER BY m.organization_id, m.member_id`
 
-	// findExcessTokens finds windows that count too much. They may count less than there is: while the plan sets no limit
+	// findOvercountedAbuse finds windows that count too much. They may count less than there is: while the plan sets no limit
 	// nothing is counted.
-	findExcessTokens = `
+	findOvercountedAbuse = `
 		SELECT 'abuse_tokens_are_of_settled_turns' AS promise, m.organization_id AS organization, m.member_id AS member,
 			'at most ' || coalesce(t.tokens, 0) || ' since ' || m.abuse_opened_at AS expected, m.abuse_tokens::text AS found
 		FROM member m

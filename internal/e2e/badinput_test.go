@@ -145,7 +145,7 @@ func (c badCase) wrong(path fieldPath, err error) error {
 	}
 	info := detail[*errdetails.ErrorInfo](err)
 	if code := status.Code(err); code != codeOf[c.want] || info.GetReason() != c.want || info.GetDomain() != "meter.v1" {
-		return fmt.Errorf("want %v with %s, got %v with %v", codeOf[c.want], c.want, err, info)
+		return fmt.Errorf("want %v with %s, got %w with %v", codeOf[c.want], c.want, errOrNone(err), info)
 	}
 	for _, leak := range []string{"SQL", "pgx", "panic", "goroutine", ".go:"} {
 		if strings.Contains(fmt.Sprint(err, status.Convert(err).Details()), leak) {
@@ -160,6 +160,16 @@ func (c badCase) wrong(path fieldPath, err error) error {
 		return nil
 	}
 	return c.misnamed(path, violations)
+}
+
+// errAccepted stands for the error of a call that has none.
+var errAccepted = errors.New("an answer of OK")
+
+func errOrNone(err error) error {
+	if err == nil {
+		return errAccepted
+	}
+	return err
 }
 
 // misnamed says that a violation is not of the field that was broken.

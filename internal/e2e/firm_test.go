@@ -119,6 +119,7 @@ func (c *client) organizations(t testing.TB) (ids []string) {
 type books struct {
 	entries   int
 	purchased int64
+	refunded  int64
 	pool      int64 // Charged to pools.
 	allowance int64 // Charged to allowances.
 	balance   int64
@@ -141,10 +142,9 @@ func (c *client) books(t testing.TB) (all books) {
 		}
 		all.balance += pool.GetBalanceMicros()
 		all.held += pool.GetHeldMicros()
-		purchased, charged := all.purchased-before.purchased, all.pool-before.pool
-		if pool.GetBalanceMicros() < 0 || pool.GetBalanceMicros() != purchased-charged ||
-			pool.GetConsumedLifetimeMicros() != charged {
-			t.Errorf("%s: by its ledger it purchased %d and consumed %d, but its pool is %v", id, purchased, charged, pool)
+		left := all.purchased - before.purchased - (all.refunded - before.refunded) - (all.pool - before.pool)
+		if left < 0 || pool.GetBalanceMicros() != left || pool.GetConsumedLifetimeMicros() != all.pool-before.pool {
+			t.Errorf("%s: by its ledger it has %d left, but its pool is %v", id, left, pool)
 		}
 	}
 	return all
@@ -155,9 +155,12 @@ func (b *books) enter(e *meterv1.LedgerEntry) {
 	switch e.GetKind() {
 	case meterv1.LedgerEntryKind_LEDGER_ENTRY_KIND_TOP_UP:
 		b.purchased += e.GetAmountMicros()
+	case meterv1.LedgerEntryKind_LEDGER_ENTRY_KIND_REFUND:
+		b.refunded += e.GetAmountMicros()
 	case meterv1.LedgerEntryKind_LEDGER_ENTRY_KIND_POOL_CHARGE:
 		b.pool += e.GetAmountMicros()
 	case meterv1.LedgerEntryKind_LEDGER_ENTRY_KIND_ALLOWANCE_CHARGE:
 		b.allowance += e.GetAmountMicros()
+	case meterv1.LedgerEntryKind_LEDGER_ENTRY_KIND_UNSPECIFIED:
 	}
 }

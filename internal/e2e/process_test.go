@@ -171,7 +171,7 @@ func dataDir(t testing.TB) string {
 			t.Error(err)
 		}
 	})
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // What lies inside is closed to others by localpg.
+	if err := os.Chmod(dir, 0o755); err != nil { // What lies inside is closed to others by localpg.
 		t.Fatal(err)
 	}
 	return dir

@@ -16,14 +16,14 @@ func TestReplayedTwice(t *testing.T) {
 	t.Parallel()
 	url := postgres.Database(t)
 	server := start(t, "--database-url="+url)
-	c, args := dial(t, server.address), []string{"--limit=400", "--failure-rate=0.1", "--allowance=0.001"}
+	c, args := dial(t, server.address), []string{"--limit=200", "--failure-rate=0.1", "--allowance=0.001"}
 	first := meterctlReplay(t, server, args...)
 	books := c.books(t)
-	if first.Completed+first.Failed != 400 || first.Failed == 0 || first.Replayed != 0 || books.pool == 0 {
+	if first.Completed+first.Failed != 200 || first.Failed == 0 || first.Replayed != 0 || books.pool == 0 {
 		t.Fatalf("the first time: %+v, %+v", first, books)
 	}
 	second := meterctlReplay(t, server, args...)
-	if second.Replayed != 400 || second.Charged != first.Charged {
+	if second.Replayed != 200 || second.Charged != first.Charged {
 		t.Errorf("the second time: %+v", second)
 	}
 	if again := c.books(t); again != books {
@@ -69,7 +69,7 @@ func TestReplayedPastWhatThereIs(t *testing.T) {
 		"MEMBER_CAP_REACHED":      {"--allowance=0.01", "--pool=ample", "--access=capped:60000"},
 		"EXTRA_USAGE_NOT_ENABLED": {"--allowance=0.10", "--pool=ample", "--access=none"},
 	} {
-		args = append(args, "--limit=300", "--organizations=one", "--prefix="+reason+".")
+		args = append(args, "--limit=200", "--organizations=one", "--prefix="+reason+".")
 		report := meterctlReplay(t, server, args...)
 		reasons := slices.Collect(maps.Keys(report.Refused))
 		if !slices.Equal(reasons, []string{reason}) || report.Completed == 0 ||

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,6 +60,88 @@ func TestAnUnknownCommitIsAppliedOnce(t *testing.T) {
 	if want.books.Pool.Consumed == 0 || len(want.books.Changes) != 3 || len(want.books.Entries) < 8 {
 		t.Errorf("the script does not do what it is to do: %+v", want.books)
 	}
+}
+
+// TestAnUnknownCommitOfAGroupIsAppliedOnce loses the answer of a batch whose later commands undo what its earlier ones
+// did, so that doing it again would not be the same.
+func TestAnUnknownCommitOfAGroupIsAppliedOnce(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	held := &heldUp{taken: make(chan struct{}), gate: make(chan struct{})}
+	p := start(t, postgres.Config{URL: url}, 1, lane.Config{}, func(s lane.Session) lane.Session {
+		return forgetful{s, held.lose}
+	})
+	p.found(10_000)
+	capped := func(limit meter.Micros) meter.Access { return meter.Access{Kind: meter.AccessCapped, Cap: limit} }
+	long := reserve("ada", "long", 2_000, time.Hour)
+	raised := meter.Extend{OrganizationID: firm, ReservationID: long.ReservationID, RequestID: "x", Additional: 500}
+	failed := reserve("ada", "failed", 100, time.Hour)
+	answers := p.together(held,
+		setAccess("cy", capped(1)), setAccess("cy", capped(2)), setAccess("cy", capped(1)),
+		meter.PutMember{OrganizationID: firm, MemberID: "dan", Role: meter.RoleMember},
+		meter.RemoveMember{OrganizationID: firm, MemberID: "dan"},
+		long, raised, commit(long.ReservationID, 2_400), failed,
+		meter.Release{OrganizationID: firm, ReservationID: failed.ReservationID, Reason: "it failed"},
+		topUp("t", 1_000), meter.Refund{OrganizationID: firm, RequestID: "f", TopUpRequestID: "t", Amount: 900},
+	)
+	for _, a := range answers {
+		if a != nil {
+			t.Error(a)
+		}
+	}
+	b := p.books()
+	want := meter.Pool{Balance: 10_000 + 100 - 1_400, Purchased: 11_000, Refunded: 900, Consumed: 1_400}
+	if b.Pool != want || b.Sequence != 5 || len(b.Changes) != 3 || b.Changes[2].After.Cap != 1 {
+		t.Errorf("in the end there is %+v", b)
+	}
+	if dan := b.Members[len(b.Members)-1]; dan.ID != "dan" || dan.State != meter.MemberRemoved {
+		t.Errorf("dan is %+v", dan)
+	}
+	audittest.Check(t, url)
+}
+
+// heldUp holds the first batch up once it is armed, and loses the answer of the second.
+type heldUp struct {
+	armed atomic.Bool
+	saves int
+	taken chan struct{} // Closed once the first batch is held up.
+	gate  chan struct{} // Lets it go.
+}
+
+func (h *heldUp) lose() bool {
+	if !h.armed.Load() {
+		return false
+	}
+	h.saves++
+	if h.saves == 1 {
+		close(h.taken)
+		<-h.gate
+	}
+	return h.saves == 2
+}
+
+// together sends commands while a batch is held up, so that they are the next one, in this order.
+func (p process) together(h *heldUp, commands ...meter.Command) []error {
+	p.Helper()
+	answers := make([]error, len(commands))
+	var callers sync.WaitGroup
+	h.armed.Store(true)
+	callers.Go(func() { p.do(meter.Sweep{OrganizationID: firm}) })
+	<-h.taken
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for i, c := range commands {
+		callers.Go(func() { _, answers[i] = p.lanes.Do(within(p), c) })
+		for p.lanes.Queued() <= i {
+			<-tick.C
+		}
+	}
+	close(h.gate)
+	callers.Wait()
+	if h.saves != 3 {
+		p.Errorf("the database was told %d times to save", h.saves)
+	}
+	return answers
 }
 
 // script has every kind of command.

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -64,7 +65,7 @@ func TestNewOrganizationsNeverDeadlock(t *testing.T) {
 	t.Parallel()
 	store := openAt(t, postgres.Config{URL: server.Database(t)})
 	found(t, store)
-	const rounds, size = 25, 6
+	const rounds, size = 10, 6
 	a, b := newLane(t, store), newLane(t, store)
 	for round := range rounds {
 		var forth, back []meter.Command
@@ -81,6 +82,26 @@ func TestNewOrganizationsNeverDeadlock(t *testing.T) {
 	}
 	if n := deadlocks(t, store); n != 0 {
 		t.Errorf("%d deadlocks", n)
+	}
+}
+
+// TestNewOrganizationsAreAddedInOrder writes down in which order they come, because whether two sessions meet is chance.
+func TestNewOrganizationsAreAddedInOrder(t *testing.T) {
+	t.Parallel()
+	store := openAt(t, postgres.Config{URL: server.Database(t)})
+	conn := connect(t, store)
+	exec(t, conn, `CREATE TABLE added (n bigserial, id text);
+		CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+			'BEGIN INSERT INTO added (id) VALUES (NEW.organization_id); RETURN NEW; END';
+		CREATE TRIGGER note BEFORE INSERT ON organization FOR EACH ROW EXECUTE FUNCTION note()`)
+	l := found(t, store)
+	var commands []meter.Command
+	for _, id := range strings.Split("kjdgabfichelonm", "") {
+		commands = append(commands, organization(t, id))
+	}
+	l.do(commands...)
+	if added := one[string](t, conn, `SELECT string_agg(id, '' ORDER BY n) FROM added`); added != "abcdefghijklmno" {
+		t.Errorf("they are added in the order %s", added)
 	}
 }
 
