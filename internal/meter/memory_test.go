@@ -103,8 +103,12 @@ func (m *memory) firm(id string) *firm {
 func (m *memory) load(id string, now time.Time, n meter.Needs) *meter.State {
 	s, f := meter.NewState(id, now), m.firm(id)
 	load(&s.Organization, f.organization, id)
-	load(&s.Plans, m.plans, f.organization[id].PlanID)
-	load(&s.Plans, m.plans, n.Plans...)
+	s.Plans = map[string]meter.Plan{}
+	for _, planID := range append(n.Plans, f.organization[id].PlanID) {
+		if plan, ok := m.plans[planID]; ok {
+			s.Plans[planID] = plan
+		}
+	}
 	load(&s.Members, f.members, keysOf(id, n.Members)...)
 	load(&s.Extensions, f.extensions, keysOf(id, n.Extensions)...)
 	load(&s.Changes, f.changes, idsOf(id, n.AccessChanges)...)
@@ -151,7 +155,6 @@ func (m *memory) save(t rapid.TB, id string, s *meter.State) {
 	save(t, f.extensions, &s.Extensions)
 	save(t, f.movements, &s.Movements)
 	save(t, f.changes, &s.Changes)
-	save(t, m.plans, &s.Plans)
 	f.entries = append(f.entries, s.Entries()...)
 }
 
@@ -232,7 +235,7 @@ func idsOf(organizationID string, keys []meter.IDKey) (ids []meter.UUID) {
 // pictureOf is all that a state holds, to be compared with what it held before.
 func pictureOf(s *meter.State) []any {
 	return []any{
-		rowsOf(&s.Organization), rowsOf(&s.Plans), rowsOf(&s.Members), rowsOf(&s.Periods), rowsOf(&s.Reservations),
+		rowsOf(&s.Organization), maps.Clone(s.Plans), rowsOf(&s.Members), rowsOf(&s.Periods), rowsOf(&s.Reservations),
 		rowsOf(&s.Extensions), rowsOf(&s.Movements), rowsOf(&s.Changes), maps.Clone(s.Requests), maps.Clone(s.RefundedOf),
 		maps.Clone(s.OtherMembers), slices.Clone(s.Entries()), s.MoreDue, s.SweptUntil,
 	}

@@ -20,7 +20,7 @@ func (c PutOrganization) Need(n *Needs) { n.Plans = append(n.Plans, c.PlanID) }
 
 // Apply never touches the balance. The plan counts at once; a changed anchor takes effect when the running period ends.
 func (c PutOrganization) Apply(s *State) (Outcome, error) {
-	if _, ok := s.Plans.Get(c.PlanID); !ok {
+	if _, ok := s.Plans[c.PlanID]; !ok {
 		return Outcome{}, about(PlanNotFound, "plan_id", c.PlanID)
 	}
 	o, exists := s.Organization.Get(c.OrganizationID)
@@ -65,7 +65,7 @@ func (c PutMember) Apply(s *State) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	plan, _ := s.Plans.Get(o.PlanID)
+	plan := s.Plans[o.PlanID]
 	if plan.Kind == PlanIndividual && (s.OtherMembers[c.MemberID] || s.addedAnother(c.MemberID)) {
 		return Outcome{}, about(IndividualHasOneMember, "organization_id", c.OrganizationID)
 	}

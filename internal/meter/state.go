@@ -9,7 +9,6 @@ type State struct {
 	ID           string    // The organization's.
 	Now          time.Time // The batch's time, the same for all its commands.
 	Organization Table[string, Organization]
-	Plans        Table[string, Plan]
 	Members      Table[string, Member]
 	Periods      Table[PeriodKey, Period] // Those that ended; a seat's last one is in its member.
 	Reservations Table[UUID, Reservation]
@@ -17,6 +16,7 @@ type State struct {
 	Movements    Table[MovementKey, Entry] // Top-ups and refunds that commands named.
 	Changes      Table[UUID, AccessChange]
 
+	Plans        map[string]Plan   // By id; read only, so the states of a batch may share it.
 	Requests     map[string]UUID   // Reservations by the request id of their Reserve.
 	RefundedOf   map[string]Micros // What was refunded of a top-up, by its request id.
 	OtherMembers map[string]bool   // Whether there is an active member beside the one named.
@@ -72,7 +72,7 @@ func (s *State) seat(memberID string) (seat, error) {
 	if !ok {
 		return seat{}, about(MemberNotFound, "member_id", memberID)
 	}
-	plan, _ := s.Plans.Get(o.PlanID)
+	plan := s.Plans[o.PlanID]
 	period, _ := m.RunningPeriod(o.Calendar, s.Now)
 	return seat{now: s.Now, org: o, plan: plan, member: m, period: period}, nil
 }

@@ -28,7 +28,7 @@ func (c *carried) putPlan(p meter.Plan) {
 	if err := c.store.PutPlan(within(c.lane), p); err != nil {
 		c.Fatal(err)
 	}
-	c.state.Plans.Put(p.ID, p)
+	c.state.Plans = map[string]meter.Plan{p.ID: p}
 }
 
 // batch carries commands through the database, and applies them in memory at the same time.
@@ -58,7 +58,7 @@ func (c *carried) same() {
 	c.Helper()
 	loaded := c.reload()
 	same(c, "organization", rowsOf(&loaded.Organization), rowsOf(&c.state.Organization))
-	same(c, "plan", rowsOf(&loaded.Plans), rowsOf(&c.state.Plans))
+	same(c, "plans", loaded.Plans, c.state.Plans)
 	same(c, "members", rowsOf(&loaded.Members), rowsOf(&c.state.Members))
 	same(c, "periods", rowsOf(&loaded.Periods), rowsOf(&c.state.Periods))
 	same(c, "reservations", rowsOf(&loaded.Reservations), rowsOf(&c.state.Reservations))

@@ -21,8 +21,9 @@ const (
 
 	// loadDue tells the batch's time, and of each organization how many reservations fell due since it was last swept
 	// and up to when they were looked at. It stops at a bound, but never between two that fall due at the same instant.
+	// It leaves the time to loadLapsed, so that both look at the same reservations.
 	loadDue = `SELECT c.now, d.organization_id, d.visited, d.until
-		FROM (SELECT {now} AS now) c LEFT JOIN LATERAL (
+		FROM (SELECT set_config('meter.now', {now}::text, true)::timestamptz AS now) c LEFT JOIN LATERAL (
 			SELECT o.organization_id, count(*) AS visited, max(v.expires_at) AS until
 			FROM organization o CROSS JOIN LATERAL (
 				SELECT r.expires_at FROM reservation r WHERE r.organization_id = o.organization_id
@@ -39,7 +40,7 @@ const (
 	// loadLapsed loads those of the reservations that loadDue looked at which are still open.
 	loadLapsed = `SELECT ` + turnColumns + ` FROM organization o CROSS JOIN LATERAL (
 			SELECT * FROM reservation r WHERE r.organization_id = o.organization_id
-				AND r.expires_at > '-infinity' AND r.expires_at > o.swept_until AND r.expires_at <= (SELECT {now})
+				AND r.expires_at > '-infinity' AND r.expires_at > o.swept_until AND r.expires_at <= current_setting('meter.now')::timestamptz
 			ORDER BY r.expires_at FETCH FIRST ($2::bigint) ROWS WITH TIES) r` + withSeat + `
 		WHERE o.organization_id = ANY($1::text[]) AND r.state = 1`
 
@@ -89,12 +90,15 @@ type loader struct {
 	batch         pgx.Batch
 	organizations []string
 	states        map[string]*meter.State
+	plans         map[string]meter.Plan // Of every state.
 }
 
 func newLoader(s *Store, organizations []string) *loader {
-	l := &loader{store: s, organizations: organizations, states: make(map[string]*meter.State, len(organizations))}
+	l := &loader{store: s, organizations: organizations, states: make(map[string]*meter.State, len(organizations)), plans: map[string]meter.Plan{}}
 	for _, id := range organizations {
-		l.states[id] = meter.NewState(id, time.Time{})
+		s := meter.NewState(id, time.Time{})
+		s.Plans = l.plans
+		l.states[id] = s
 	}
 	return l
 }

@@ -22,16 +22,13 @@ func (l *loader) readOrganizations(rows pgx.Rows) error {
 	})
 }
 
-// readPlans gives every plan to every state: they are few, and each state looks up its own.
 func (l *loader) readPlans(rows pgx.Rows) error {
 	return each(rows, func() error {
 		var p meter.Plan
 		if err := rows.Scan(planTargets(&p)...); err != nil {
 			return err
 		}
-		for _, s := range l.states {
-			s.Plans.Load(p.ID, p)
-		}
+		l.plans[p.ID] = p
 		return nil
 	})
 }

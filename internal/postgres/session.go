@@ -31,7 +31,7 @@ func (s *Session) Load(ctx context.Context, organizations []string, n meter.Need
 	}
 	l := newLoader(s.store, organizations)
 	l.queue(n)
-	if err := s.conn.SendBatch(ctx, &l.batch).Close(); err != nil {
+	if err := s.send(ctx, &l.batch); err != nil {
 		return nil, fault(err)
 	}
 	return l.states, nil
@@ -43,7 +43,17 @@ func (s *Session) Load(ctx context.Context, organizations []string, n meter.Need
 func (s *Session) Save(ctx context.Context, states map[string]*meter.State) error {
 	w := newSaver(states)
 	w.queue()
-	return fault(s.conn.SendBatch(ctx, &w.batch).Close())
+	return fault(s.send(ctx, &w.batch))
+}
+
+// send is one round trip. It is bounded by the context's deadline, set on the connection itself: a context that can end
+// would cost a goroutine to watch it.
+func (s *Session) send(ctx context.Context, batch *pgx.Batch) error {
+	deadline, _ := ctx.Deadline()
+	if err := s.conn.PgConn().Conn().SetDeadline(deadline); err != nil {
+		return err
+	}
+	return s.conn.SendBatch(context.WithoutCancel(ctx), batch).Close()
 }
 
 // Abandon ends a transaction that failed, and the connection with it if that does not go well.

@@ -45,9 +45,7 @@ func (m *memory) state(organizationID string) *meter.State {
 		s = meter.NewState(organizationID, m.now)
 		m.states[organizationID] = s
 	}
-	for id, plan := range m.plans {
-		s.Plans.Put(id, plan)
-	}
+	s.Plans = m.plans
 	s.Now = m.now
 	return s
 }
