@@ -22,7 +22,8 @@ type ledger struct {
 	charged  map[string]meter.Charge // By member.
 	settled  int
 	stopped  map[meter.Reason]int
-	abandons int
+	abandons int // Turns that were reserved and never settled.
+	refused  int // Reserves that were refused.
 }
 
 func (l *ledger) add(member string, c meter.Charge) {
@@ -97,7 +98,7 @@ func (c *caller) turn(n int) {
 		return try
 	})
 	if err != nil {
-		c.ledger.note(func() { c.ledger.stopped[reasonOf(err)]++ })
+		c.ledger.note(func() { c.ledger.stopped[reasonOf(err)]++; c.ledger.refused++ })
 		return
 	}
 	id := outcome.Reservation.ID
@@ -177,8 +178,10 @@ func TestTwoProcessesOneHotOrganization(t *testing.T) {
 		p.sweep()
 	}
 	told.compare(processes[1])
-	if report := audittest.Check(t, url); report.Reservations.Expired != int64(told.abandons) {
-		t.Errorf("%d turns were left, the audit saw %+v", told.abandons, report.Reservations)
+	// A refusal is not remembered, so the twin of a Reserve that was refused may have been granted, and left, a moment later.
+	left, perhaps := int64(told.abandons), int64(told.refused)
+	if expired := audittest.Check(t, url).Reservations.Expired; expired < left || expired > left+perhaps {
+		t.Errorf("%d turns were left and %d refused once, the audit saw %d expired", left, perhaps, expired)
 	}
 	for _, reason := range []meter.Reason{meter.PoolEmpty, meter.MemberCapReached, meter.ExtraUsageNotEnabled} {
 		if told.stopped[reason] == 0 {

@@ -16,12 +16,9 @@ func (s *Store) Writers() *pgx.ConnConfig { return s.writers }
 func (s *Store) LoadStatements() map[string]string {
 	return map[string]string{
 		"lockOrganizations": lockOrganizations,
-		"loadPlansInUse":    loadPlansInUse,
 		"loadPlans":         loadPlans,
-		"loadDue":           s.sql.due,
-		"loadLapsed":        s.sql.lapsed,
-		"loadReservations":  loadReservations,
-		"loadRequests":      loadRequests,
+		"loadFrame":         s.sql.frame,
+		"loadTurns":         loadTurns,
 		"loadMembers":       loadMembers,
 		"loadOtherMembers":  loadOtherMembers,
 		"loadExtensions":    loadExtensions,

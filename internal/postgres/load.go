@@ -14,43 +14,41 @@ const (
 	lockOrganizations = `SELECT ` + organizationColumns + ` FROM organization o
 		WHERE o.organization_id = ANY($1::text[]) ORDER BY o.organization_id FOR NO KEY UPDATE`
 
-	loadPlansInUse = `SELECT DISTINCT ON (p.plan_id) ` + planColumns + `
-		FROM organization o JOIN plan p ON p.plan_id = o.plan_id WHERE o.organization_id = ANY($1::text[])`
+	// loadFrame tells the batch's time, and of each organization its plan, how many reservations fell due since it was
+	// last swept and up to when they were looked at. It stops at a bound, but never between two that fall due at the same
+	// instant. It leaves the time to loadTurns, so that both look at the same reservations.
+	loadFrame = `SELECT c.now, o.organization_id, d.visited, d.until, ` + planColumns + `
+		FROM (SELECT set_config('meter.now', {now}::text, true)::timestamptz AS now) c
+		LEFT JOIN (organization o JOIN plan p ON p.plan_id = o.plan_id) ON o.organization_id = ANY($1::text[])
+		LEFT JOIN LATERAL (
+			SELECT count(*) AS visited, max(v.expires_at) AS until FROM (
+				SELECT r.expires_at FROM reservation r WHERE r.organization_id = o.organization_id
+					AND r.expires_at > '-infinity' AND r.expires_at > o.swept_until AND r.expires_at <= c.now
+				ORDER BY r.expires_at FETCH FIRST ($2::bigint) ROWS WITH TIES) v) d ON true`
 
 	loadPlans = `SELECT ` + planColumns + ` FROM plan p WHERE p.plan_id = ANY($1::text[])`
 
-	// loadDue tells the batch's time, and of each organization how many reservations fell due since it was last swept
-	// and up to when they were looked at. It stops at a bound, but never between two that fall due at the same instant.
-	// It leaves the time to loadLapsed, so that both look at the same reservations.
-	loadDue = `SELECT c.now, d.organization_id, d.visited, d.until
-		FROM (SELECT set_config('meter.now', {now}::text, true)::timestamptz AS now) c LEFT JOIN LATERAL (
-			SELECT o.organization_id, count(*) AS visited, max(v.expires_at) AS until
-			FROM organization o CROSS JOIN LATERAL (
-				SELECT r.expires_at FROM reservation r WHERE r.organization_id = o.organization_id
-					AND r.expires_at > '-infinity' AND r.expires_at > o.swept_until AND r.expires_at <= c.now
-				ORDER BY r.expires_at FETCH FIRST ($2::bigint) ROWS WITH TIES) v
-			WHERE o.organization_id = ANY($1::text[]) GROUP BY o.organization_id) d ON true`
-
-	// withSeat joins a reservation with its member and, where that period has ended, with its period.
-	withSeat = ` JOIN member m ON m.organization_id = r.organization_id AND m.member_id = r.member_id
+	// loadTurns loads reservations by id, by the request id of their Reserve, and those that loadFrame looked at which are
+	// still open; each with its member and, where that period has ended, its period.
+	loadTurns = `SELECT r.organization_id, ` + reservationColumns + `, ` + memberColumns + `, ` + periodColumns + `
+		FROM (
+			SELECT k.organization_id, k.reservation_id
+				FROM unnest($1::text[], $2::uuid[]) AS k (organization_id, reservation_id)
+			UNION ALL
+			SELECT q.organization_id, q.reservation_id
+				FROM unnest($3::text[], $4::text[]) AS k (organization_id, request_id)
+				JOIN reservation q ON q.organization_id = k.organization_id AND q.request_id = k.request_id
+			UNION ALL
+			SELECT q.organization_id, q.reservation_id FROM organization o CROSS JOIN LATERAL (
+					SELECT * FROM reservation r WHERE r.organization_id = o.organization_id
+						AND r.expires_at > '-infinity' AND r.expires_at > o.swept_until
+						AND r.expires_at <= current_setting('meter.now', true)::timestamptz
+					ORDER BY r.expires_at FETCH FIRST ($6::bigint) ROWS WITH TIES) q
+				WHERE o.organization_id = ANY($5::text[]) AND q.state = 1) t
+		JOIN reservation r ON r.organization_id = t.organization_id AND r.reservation_id = t.reservation_id
+		JOIN member m ON m.organization_id = r.organization_id AND m.member_id = r.member_id
 		LEFT JOIN member_period e ON e.organization_id = r.organization_id AND e.member_id = r.member_id
 			AND e.period_start = r.period_start`
-	turnColumns = `r.organization_id, ` + reservationColumns + `, ` + memberColumns + `, ` + periodColumns
-
-	// loadLapsed loads those of the reservations that loadDue looked at which are still open.
-	loadLapsed = `SELECT ` + turnColumns + ` FROM organization o CROSS JOIN LATERAL (
-			SELECT * FROM reservation r WHERE r.organization_id = o.organization_id
-				AND r.expires_at > '-infinity' AND r.expires_at > o.swept_until AND r.expires_at <= current_setting('meter.now')::timestamptz
-			ORDER BY r.expires_at FETCH FIRST ($2::bigint) ROWS WITH TIES) r` + withSeat + `
-		WHERE o.organization_id = ANY($1::text[]) AND r.state = 1`
-
-	loadReservations = `SELECT ` + turnColumns + `
-		FROM unnest($1::text[], $2::uuid[]) AS k (organization_id, reservation_id)
-		JOIN reservation r ON r.organization_id = k.organization_id AND r.reservation_id = k.reservation_id` + withSeat
-
-	loadRequests = `SELECT ` + turnColumns + `
-		FROM unnest($1::text[], $2::text[]) AS k (organization_id, request_id)
-		JOIN reservation r ON r.organization_id = k.organization_id AND r.request_id = k.request_id` + withSeat
 
 	loadMembers = `SELECT m.organization_id, ` + memberColumns + `
 		FROM unnest($1::text[], $2::text[]) AS k (organization_id, member_id)
@@ -107,20 +105,26 @@ func newLoader(s *Store, organizations []string) *loader {
 func (l *loader) queue(n meter.Needs) {
 	l.batch.Queue("begin")
 	l.batch.Queue(lockOrganizations, l.organizations).Query(l.readOrganizations)
-	l.batch.Queue(loadPlansInUse, l.organizations).Query(l.readPlans)
+	l.batch.Queue(l.store.sql.frame, l.organizations, l.store.config.DueLimit).Query(l.readFrame)
 	if len(n.Plans) > 0 {
 		l.batch.Queue(loadPlans, n.Plans).Query(l.readPlans)
 	}
-	l.batch.Queue(l.store.sql.due, l.organizations, l.store.config.DueLimit).Query(l.readDue)
-	l.batch.Queue(l.store.sql.lapsed, l.organizations, l.store.config.DueLimit).Query(l.readTurns)
-	l.queueIDs(loadReservations, n.Reservations, l.readTurns)
-	l.queueKeys(loadRequests, n.ReserveRequests, l.readTurns)
+	l.queueTurns(distinct(n.Reservations), distinct(n.ReserveRequests))
 	l.queueKeys(loadMembers, n.Members, l.readMembers)
 	l.queueKeys(loadOtherMembers, n.OtherMembers, l.readOtherMembers)
 	l.queueKeys(loadExtensions, n.Extensions, l.readExtensions)
 	l.queueKeys(loadTopUps, n.TopUps, l.readMovements)
 	l.queueKeys(loadRefunds, n.Refunds, l.readMovements)
 	l.queueIDs(loadAccessChanges, n.AccessChanges, l.readAccessChanges)
+}
+
+func (l *loader) queueTurns(ids []meter.IDKey, requests []meter.Key) {
+	l.batch.Queue(loadTurns,
+		column(ids, func(k *meter.IDKey) string { return k.OrganizationID }),
+		column(ids, func(k *meter.IDKey) meter.UUID { return k.ID }),
+		column(requests, func(k *meter.Key) string { return k.OrganizationID }),
+		column(requests, func(k *meter.Key) string { return k.ID }),
+		l.organizations, l.store.config.DueLimit).Query(l.readTurns)
 }
 
 func (l *loader) queueKeys(sql string, keys []meter.Key, read func(pgx.Rows) error) {

@@ -22,6 +22,36 @@ func (l *loader) readOrganizations(rows pgx.Rows) error {
 	})
 }
 
+// readFrame reads a row for each organization that exists; without one, a row that tells the time alone.
+func (l *loader) readFrame(rows pgx.Rows) error {
+	var (
+		now, until   time.Time
+		organization string
+		visited      int
+		p            meter.Plan
+	)
+	targets := append([]any{instant{&now}, &organization, &visited, instant{&until}}, planTargets(&p)...)
+	alone := make([]any, len(targets))
+	alone[0] = targets[0]
+	err := each(rows, func() error {
+		if rows.RawValues()[1] == nil {
+			return rows.Scan(alone...)
+		}
+		p = meter.Plan{}
+		if err := rows.Scan(targets...); err != nil {
+			return err
+		}
+		l.plans[p.ID] = p
+		s := l.states[organization]
+		s.SweptUntil, s.MoreDue = until, visited >= l.store.config.DueLimit
+		return nil
+	})
+	for _, s := range l.states {
+		s.Now = now
+	}
+	return err
+}
+
 func (l *loader) readPlans(rows pgx.Rows) error {
 	return each(rows, func() error {
 		var p meter.Plan
@@ -29,25 +59,6 @@ func (l *loader) readPlans(rows pgx.Rows) error {
 			return err
 		}
 		l.plans[p.ID] = p
-		return nil
-	})
-}
-
-func (l *loader) readDue(rows pgx.Rows) error {
-	return each(rows, func() error {
-		var now, until time.Time
-		var organization *string
-		var visited *int
-		if err := rows.Scan(instant{&now}, &organization, &visited, instant{&until}); err != nil {
-			return err
-		}
-		for _, s := range l.states {
-			s.Now = now
-		}
-		if organization != nil {
-			s := l.states[*organization]
-			s.SweptUntil, s.MoreDue = until, *visited >= l.store.config.DueLimit
-		}
 		return nil
 	})
 }

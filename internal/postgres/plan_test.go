@@ -19,15 +19,12 @@ import (
 // conditions. It is the same with tables empty and full, and with statistics or without.
 var accessPaths = map[string]string{
 	"lockOrganizations": "organization_id_once(organization_id)",
-	"loadPlansInUse":    "organization_id_once(organization_id) plan_id_once(plan_id)",
 	"loadPlans":         "plan_id_once(plan_id)",
-	"loadDue":           "organization_id_once(organization_id) reservation_falls_due(organization_id expires_at expires_at)",
-	"loadLapsed": "member_id_once(organization_id member_id) member_period_once(organization_id member_id period_start) " +
-		"organization_id_once(organization_id) reservation_falls_due(organization_id expires_at expires_at)",
-	"loadReservations": "member_id_once(organization_id member_id) " +
-		"member_period_once(organization_id member_id period_start) reservation_id_once(organization_id reservation_id)",
-	"loadRequests": "member_id_once(organization_id member_id) " +
-		"member_period_once(organization_id member_id period_start) reservation_request_id_once(request_id organization_id)",
+	"loadFrame": "organization_id_once(organization_id) plan_id_once(plan_id) " +
+		"reservation_falls_due(organization_id expires_at expires_at)",
+	"loadTurns": "member_id_once(organization_id member_id) member_period_once(organization_id member_id period_start) " +
+		"organization_id_once(organization_id) reservation_falls_due(organization_id expires_at expires_at) " +
+		"reservation_id_once(organization_id reservation_id) reservation_request_id_once(request_id organization_id)",
 	"loadMembers":       "member_id_once(organization_id member_id)",
 	"loadOtherMembers":  "member_id_once(organization_id)",
 	"loadExtensions":    "extension_request_id_once(organization_id request_id)",

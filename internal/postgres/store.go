@@ -130,12 +130,12 @@ func now(testClock bool) string {
 }
 
 // statements are those that tell the time, with the time's expression in place.
-type statements struct{ due, lapsed, meter, member, members, now string }
+type statements struct{ frame, meter, member, members, now string }
 
 func newStatements(testClock bool) statements {
 	with := func(sql string) string { return strings.ReplaceAll(sql, "{now}", now(testClock)) }
 	return statements{
-		due: with(loadDue), lapsed: with(loadLapsed), meter: with(readMeter), member: with(readMember), members: with(readMembers),
+		frame: with(loadFrame), meter: with(readMeter), member: with(readMember), members: with(readMembers),
 		now: with("SELECT {now}"),
 	}
 }
