@@ -19,7 +19,8 @@ func (c SetAccess) Need(n *Needs) {
 }
 
 // Apply sets the access and records who did it, when, and what it was before. What was spent stays on the member's
-// period. Setting what is set already changes nothing and leaves no record.
+// period. Setting what is set already changes nothing; it is recorded all the same, with the same access before and after,
+// so that a second try of it, after a COMMIT whose fate is unknown, does not undo what was set in between.
 func (c SetAccess) Apply(s *State) (Outcome, error) {
 	t, err := s.seat(c.MemberID)
 	if err != nil {
@@ -28,8 +29,8 @@ func (c SetAccess) Apply(s *State) (Outcome, error) {
 	if t.plan.Kind == PlanIndividual && c.Access.Kind != AccessNone {
 		return Outcome{}, about(IndividualNeedsNoGrant, "organization_id", c.OrganizationID)
 	}
-	_, done := s.Changes.Get(c.ChangeID)
-	if before := t.member.Access; before != c.Access && !done {
+	if _, done := s.Changes.Get(c.ChangeID); !done {
+		before := t.member.Access
 		t.member.Access = c.Access
 		s.Members.Put(c.MemberID, t.member)
 		s.Changes.Put(c.ChangeID, AccessChange{

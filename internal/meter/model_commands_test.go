@@ -211,7 +211,7 @@ func (m *model) setAccess(c meter.SetAccess) meter.Reason {
 	if seat == nil {
 		return meter.MemberNotFound
 	}
-	if seat.access != c.Access && !m.changes[c.ChangeID] {
+	if !m.changes[c.ChangeID] {
 		seat.access, m.changes[c.ChangeID] = c.Access, true
 	}
 	return ""

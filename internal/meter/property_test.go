@@ -171,15 +171,11 @@ func (p *rehearsal) checkCaps(t *rapid.T, c meter.Command, before map[string]met
 }
 
 // repeatAccepted applies the accepted commands of a batch once more, on a copy of the store: nothing may change, and
-// what is final must be answered as before. A grant of what was granted already leaves no trace by which to know it
-// again, so it is a new one.
+// what is final must be answered as before.
 func (p *rehearsal) repeatAccepted(t *rapid.T, batch []meter.Command, results []result) {
 	var again []meter.Command
 	var first []meter.Outcome
 	for i, c := range batch {
-		if set, ok := c.(meter.SetAccess); ok && !p.model.changes[set.ChangeID] {
-			continue
-		}
 		if results[i].refusal == nil {
 			again, first = append(again, c), append(first, results[i].outcome)
 		}

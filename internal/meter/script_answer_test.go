@@ -205,7 +205,7 @@ func viewChanges(s *script, r *request) answer {
 		return cmp.Or(c.At.Compare(d.At), cmp.Compare(c.Actor, d.Actor))
 	})
 	for _, c := range changes {
-		if c.MemberID == member {
+		if c.MemberID == member && c.Before != c.After {
 			a.list = append(a.list, accessWord(c.Before)+">"+accessWord(c.After)+"@"+c.Actor)
 		}
 	}

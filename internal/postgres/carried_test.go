@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -135,7 +136,9 @@ func (c *carried) sameReads() {
 	changes := pages(c, func(last meter.AccessChange, n int) ([]meter.AccessChange, error) {
 		return c.store.AccessChanges(ctx, id, "", last.ID, n)
 	})
-	same(c, "AccessChanges", byKey(changes, func(x meter.AccessChange) meter.UUID { return x.ID }), rowsOf(&c.state.Changes))
+	made := rowsOf(&c.state.Changes)
+	maps.DeleteFunc(made, func(_ meter.UUID, x meter.AccessChange) bool { return x.Before == x.After })
+	same(c, "AccessChanges", byKey(changes, func(x meter.AccessChange) meter.UUID { return x.ID }), made)
 }
 
 // sameTurns compares reservations as they are read one by one and listed: newest first.

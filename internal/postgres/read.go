@@ -41,6 +41,7 @@ const (
 	readAccessChanges = `SELECT c.change_id, c.member_id, c.at, c.actor, c.before_kind, c.before_cap_micros, c.after_kind,
 			c.after_cap_micros
 		FROM access_change c WHERE c.organization_id = $1 AND ($2 = '' OR c.member_id = $2) AND c.change_id > $3
+			AND (c.before_kind, c.before_cap_micros) <> (c.after_kind, c.after_cap_micros)
 		ORDER BY c.change_id LIMIT $4`
 )
 

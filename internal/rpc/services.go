@@ -24,6 +24,7 @@ type TestClock struct {
 
 // Register adds the services of meter.v1 to a server.
 func (s Services) Register(r grpc.ServiceRegistrar) {
+	r = decoding{r}
 	meterv1.RegisterMeteringServiceServer(r, &metering{Services: s})
 	meterv1.RegisterPoolServiceServer(r, &pools{Services: s})
 	meterv1.RegisterOrganizationServiceServer(r, &organizations{Services: s})
@@ -32,7 +33,7 @@ func (s Services) Register(r grpc.ServiceRegistrar) {
 
 // Register adds the test clock to a server.
 func (c TestClock) Register(r grpc.ServiceRegistrar) {
-	testingv1.RegisterTestClockServiceServer(r, &testClock{TestClock: c})
+	testingv1.RegisterTestClockServiceServer(decoding{r}, &testClock{TestClock: c})
 }
 
 // newID makes an identifier whose order is that of its making, before the first try of what it names: a second try then

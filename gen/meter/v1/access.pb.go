@@ -135,7 +135,7 @@ func (x *Access) GetCapMicros() int64 {
 }
 
 // AccessChange is the record of one change of a member's access. A grant of what the member already has changes nothing
-// and leaves no record.
+// and is not listed.
 type AccessChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Organization of the member.

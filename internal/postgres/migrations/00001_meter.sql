@@ -221,10 +221,9 @@ CREATE TABLE access_change (
     after_cap_micros  bigint           NOT NULL,
     CONSTRAINT access_change_id_once PRIMARY KEY (organization_id, change_id),
     CONSTRAINT access_change_member_exists FOREIGN KEY (organization_id, member_id)
-        REFERENCES member (organization_id, member_id),
-    CONSTRAINT access_change_changes_something CHECK ((before_kind, before_cap_micros) <> (after_kind, after_cap_micros))
+        REFERENCES member (organization_id, member_id)
 );
-COMMENT ON TABLE access_change IS 'Who changed whose access to the pool, when, and what it was. Rows are only ever added.';
+COMMENT ON TABLE access_change IS 'Who set whose access to the pool, when, and what it was, also where that was the same. Rows are only ever added.';
 
 -- +goose StatementBegin
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
