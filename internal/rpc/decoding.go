@@ -23,7 +23,7 @@ func (d decoding) RegisterService(service *grpc.ServiceDesc, handler any) {
 
 func decodingHandler(next grpc.MethodHandler) grpc.MethodHandler {
 	return func(
-		srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor, //nolint:revive // gRPC's order.
+		srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor,
 	) (any, error) {
 		return next(srv, ctx, func(message any) error {
 			if err := decode(message); err != nil {

@@ -13,7 +13,9 @@ import (
 // described keeps what was registered.
 type described map[string]*grpc.ServiceDesc
 
-func (d described) RegisterService(service *grpc.ServiceDesc, _ any) { d[service.ServiceName] = service }
+func (d described) RegisterService(service *grpc.ServiceDesc, _ any) {
+	d[service.ServiceName] = service
+}
 
 // TestUndecodable sends every RPC something that is no message, and expects the contract's refusal.
 func TestUndecodable(t *testing.T) {
