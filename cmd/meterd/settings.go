@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -27,7 +29,7 @@ type settings struct {
 	Demo    bool   `env:"METER_DEMO" help:"Make a firm to try things on, and print calls to try. Needs --dev."`
 	Grpcurl string `env:"METER_GRPCURL" default:"${grpcurl}" placeholder:"PROGRAM" help:"How --demo writes grpcurl in what it prints (${default})."`
 
-	Lanes       int           `env:"METER_LANES" default:"4" help:"Transactions in flight at a time, each on a connection of its own (${default})."`
+	Lanes       int           `env:"METER_LANES" default:"${lanes}" help:"Transactions in flight at a time, each on a connection of its own; unless given, half the cores of this machine (${default})."`
 	MaxBatch    int           `env:"METER_MAX_BATCH" default:"512" help:"Most requests in one transaction (${default})."`
 	QueueLength int           `env:"METER_QUEUE_LENGTH" default:"4096" help:"Most requests that wait for one lane; more are told to come again (${default})."`
 	QueueAge    time.Duration `env:"METER_QUEUE_AGE" default:"3s" help:"Longest wait for a lane; those who waited longer are told to come again (${default})."`
@@ -47,7 +49,7 @@ func parse(args []string, stdout, stderr io.Writer) (s settings, told bool, err 
 	parser, err := kong.New(&s,
 		kong.Name("meterd"),
 		kong.Description("Serves meter.v1: metering, allowances and pools for turns of an AI assistant."),
-		kong.Vars{"version": version(), "grpcurl": grpcurl()},
+		kong.Vars{"version": version(), "grpcurl": grpcurl(), "lanes": lanes()},
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { told = true }),
 	)
@@ -92,6 +94,10 @@ func (s *settings) server() server.Config {
 		DefaultDeadline: s.DefaultDeadline, DrainTimeout: s.DrainTimeout, SweepInterval: s.SweepInterval,
 	}
 }
+
+// lanes is how many transactions suit this machine: the fewer there are, the more requests share each one's lock, round
+// trips and fsync, and the other half of the cores have PostgreSQL and the calls to serve.
+func lanes() string { return strconv.Itoa(max(1, runtime.NumCPU()/2)) }
 
 // grpcurl is the one that make built beside this program, if this was started by its path, or whichever the shell finds.
 func grpcurl() string {

@@ -16,13 +16,16 @@ const (
 
 	// loadFrame tells the batch's time, and of each organization its plan, how many reservations fell due since it was
 	// last swept and up to when they were looked at. It stops at a bound, but never between two that fall due at the same
-	// instant. It leaves the time to loadTurns, so that both look at the same reservations.
-	loadFrame = `SELECT c.now, o.organization_id, d.visited, d.until, ` + planColumns + `
+	// instant. It leaves the time to loadTurns, so that both look at the same reservations, and whether one of them is still
+	// open: mostly none is, and then loadTurns need not look.
+	loadFrame = `SELECT c.now, o.organization_id, d.visited, d.until, d.lapsed, ` + planColumns + `
 		FROM (SELECT set_config('meter.now', {now}::text, true)::timestamptz AS now) c
 		LEFT JOIN (organization o JOIN plan p ON p.plan_id = o.plan_id) ON o.organization_id = ANY($1::text[])
 		LEFT JOIN LATERAL (
-			SELECT count(*) AS visited, max(v.expires_at) AS until FROM (
-				SELECT r.expires_at FROM reservation r WHERE r.organization_id = o.organization_id
+			SELECT count(*) AS visited, max(v.expires_at) AS until,
+				CASE WHEN bool_or(v.state = 1) THEN set_config('meter.lapsed', 'yes', true) END AS lapsed
+			FROM (
+				SELECT r.expires_at, r.state FROM reservation r WHERE r.organization_id = o.organization_id
 					AND r.expires_at > '-infinity' AND r.expires_at > o.swept_until AND r.expires_at <= c.now
 				ORDER BY r.expires_at FETCH FIRST ($2::bigint) ROWS WITH TIES) v) d ON true`
 
@@ -44,7 +47,8 @@ const (
 						AND r.expires_at > '-infinity' AND r.expires_at > o.swept_until
 						AND r.expires_at <= current_setting('meter.now', true)::timestamptz
 					ORDER BY r.expires_at FETCH FIRST ($6::bigint) ROWS WITH TIES) q
-				WHERE o.organization_id = ANY($5::text[]) AND q.state = 1) t
+				WHERE o.organization_id = ANY($5::text[]) AND q.state = 1
+					AND current_setting('meter.lapsed', true) = 'yes') t
 		JOIN reservation r ON r.organization_id = t.organization_id AND r.reservation_id = t.reservation_id
 		JOIN member m ON m.organization_id = r.organization_id AND m.member_id = r.member_id
 		LEFT JOIN member_period e ON e.organization_id = r.organization_id AND e.member_id = r.member_id

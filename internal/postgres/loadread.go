@@ -9,9 +9,11 @@ import (
 )
 
 func (l *loader) readOrganizations(rows pgx.Rows) error {
+	var row organizationRow
+	targets := row.targets()
 	return each(rows, func() error {
-		var row organizationRow
-		if err := rows.Scan(row.targets()...); err != nil {
+		row = organizationRow{}
+		if err := rows.Scan(targets...); err != nil {
 			return err
 		}
 		o, err := row.organization()
@@ -30,7 +32,7 @@ func (l *loader) readFrame(rows pgx.Rows) error {
 		visited      int
 		p            meter.Plan
 	)
-	targets := append([]any{instant{&now}, &organization, &visited, instant{&until}}, planTargets(&p)...)
+	targets := append([]any{instant{&now}, &organization, &visited, instant{&until}, nil}, planTargets(&p)...)
 	alone := make([]any, len(targets))
 	alone[0] = targets[0]
 	err := each(rows, func() error {
