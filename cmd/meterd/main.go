@@ -21,8 +21,8 @@ import (
 // Heap the garbage collector may let grow before it works harder: the live heap is small beside what a busy second
 // allocates, so collecting at the usual doubling would cost more than the memory is worth. GOGC and GOMEMLIMIT override.
 const (
-	gcPercent   = 400
-	memoryLimit = 160 << 20
+	gcPercent   = 800
+	memoryLimit = 192 << 20
 )
 
 func main() {
