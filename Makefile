@@ -10,7 +10,8 @@ MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-builtin-variable
 
 # What `make run` starts, and what `make bench` measures.
 RUN ?= bin/meterd --dev --demo
-BENCH ?= bin/meterbench --organizations 1 --callers 256 --duration 10s
+BENCH ?= bin/meterbench --callers 1,64,256,1024 --duration 10s
+BENCH_MANY ?= bin/meterbench --callers 256 --organizations 1,1000 --duration 10s
 # What `make test` hands to go test besides -race. The tests speak with a real
 # PostgreSQL and build real binaries, so no verdict is taken from the cache.
 TEST_FLAGS ?= -count=1 -timeout 10m
@@ -28,8 +29,9 @@ build: ## Build meterd, meterctl and meterbench into bin/
 	go build -trimpath -o bin/ ./cmd/...
 
 .PHONY: bench
-bench: build ## Measure turns a second of a hot organization, beside its ceilings
+bench: build ## Measure turns a second, beside the ceilings of the same run (5 minutes)
 	$(BENCH)
+	$(BENCH_MANY)
 
 ##@ Check it
 

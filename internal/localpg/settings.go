@@ -31,12 +31,9 @@ var settings = []string{
 	"min_wal_size=512MB",
 	"checkpoint_timeout=15min",
 
-	// Hot small tables: dead versions of their rows are cleared every few seconds, and statistics follow.
+	// Hot rows are updated in place, and what they leave is cleared by the next update of their page: the usual pace of
+	// autovacuum is enough, and a quicker one takes time from the turns.
 	"autovacuum=on",
-	"autovacuum_naptime=10s",
-	"autovacuum_vacuum_scale_factor=0.05",
-	"autovacuum_analyze_scale_factor=0.05",
-	"autovacuum_vacuum_cost_limit=2000",
 
 	// Statements are short: compiling them, or spreading one over the cores the others need, only costs.
 	"jit=off",

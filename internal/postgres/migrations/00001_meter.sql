@@ -54,7 +54,7 @@ CREATE TABLE organization (
     CONSTRAINT pool_lifetime_only_grows CHECK (
         pool_purchased_micros >= 0 AND pool_refunded_micros >= 0 AND pool_consumed_micros >= 0),
     CONSTRAINT ledger_sequence_counts CHECK (ledger_sequence >= 0)
-) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+) WITH (fillfactor = 20);
 COMMENT ON TABLE organization IS 'A firm with its pool. Its row lock is the point of order of all writes of the organization.';
 
 CREATE TABLE member (
@@ -92,7 +92,7 @@ CREATE TABLE member (
     CONSTRAINT member_use_is_never_negative CHECK (
         allowance_used_micros >= 0 AND allowance_held_micros >= 0 AND pool_used_micros >= 0 AND pool_held_micros >= 0
         AND overrun_micros >= 0 AND pool_used_lifetime_micros >= pool_used_micros)
-) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+) WITH (fillfactor = 50);
 COMMENT ON TABLE member IS 'A seat, with its use in its last period. Periods that ended are in member_period.';
 
 CREATE TABLE member_period (
