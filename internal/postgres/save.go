@@ -47,13 +47,15 @@ func (w *saver) organizations() {
 	var added, profiles, hot []meter.Organization
 	for _, s := range w.states {
 		s.Organization.Each(func(_ string, before *meter.Organization, o meter.Organization) {
-			hot = append(hot, o)
 			switch {
 			case before == nil:
 				added = append(added, o)
+			case *before == o:
+				return // A turn that the allowance covers leaves the pool as it was.
 			case profileChanged(*before, o):
 				profiles = append(profiles, o)
 			}
+			hot = append(hot, o)
 		})
 	}
 	// In one order, as rows that exist are locked: a key that another transaction adds at the same time is waited for.
