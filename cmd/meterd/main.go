@@ -27,12 +27,25 @@ const (
 
 func main() {
 	tuneGC()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	// The first signal drains; from then on a signal does what it does to any program, which is to end it at once.
-	context.AfterFunc(ctx, stop)
+	ctx, drain := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	go obey(signals, drain)
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "meterd: "+oneLine(err))
 		os.Exit(1)
+	}
+}
+
+// obey drains at the first signal, and at the second lets the signal do what it does to any program, which is to end it at
+// once. Both are taken from one channel, so that a second that follows close upon the first is not lost.
+func obey(signals <-chan os.Signal, drain func()) {
+	<-signals
+	drain()
+	second := <-signals
+	signal.Reset(second)
+	if number, ok := second.(syscall.Signal); ok {
+		_ = syscall.Kill(os.Getpid(), number)
 	}
 }
 
