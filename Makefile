@@ -11,7 +11,7 @@ MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-builtin-variable
 # What `make run` starts, and what `make bench` measures.
 RUN ?= bin/meterd --dev --demo
 BENCH ?= bin/meterbench --callers 1,64,256,1024 --duration 10s
-BENCH_MANY ?= bin/meterbench --callers 256 --organizations 1,1000 --duration 10s
+BENCH_MANY ?= bin/meterbench --callers 256 --organizations 1,1000 --seats 1000 --duration 10s
 # What `make test` hands to go test besides -race. The tests speak with a real
 # PostgreSQL and build real binaries, so no verdict is taken from the cache.
 TEST_FLAGS ?= -count=1 -timeout 10m

@@ -74,13 +74,12 @@ var reservationBugs = []bug{
 	},
 	{
 		"a hold that the sweep overlooked", nil,
-		[]string{`UPDATE organization SET swept_until = (SELECT max(expires_at) FROM reservation WHERE organization_id = 'firm')
-			WHERE organization_id = 'firm'`},
+		[]string{`UPDATE organization SET next_due_at = NULL WHERE organization_id = 'firm'`},
 		[]string{"due_holds_are_given_back"},
 	},
 	{
-		"a hold that expires just when it was swept", nil,
-		[]string{`UPDATE organization SET swept_until = (SELECT min(expires_at) FROM reservation
+		"a hold that expires just before it is looked for", nil,
+		[]string{`UPDATE organization SET next_due_at = (SELECT min(expires_at) + interval '1 microsecond' FROM reservation
 			WHERE organization_id = 'firm' AND state = 1) WHERE organization_id = 'firm'`},
 		[]string{"due_holds_are_given_back"},
 	},

@@ -86,10 +86,10 @@ const (
 
 	findOverlookedHolds = `
 		SELECT 'due_holds_are_given_back' AS promise, r.organization_id AS organization,
-			r.reservation_id::text AS reservation, 'an expiry after ' || o.swept_until AS expected,
-			'open, and expired at ' || r.expires_at AS found
+			r.reservation_id::text AS reservation, 'to be looked for at ' || r.expires_at AS expected,
+			CASE WHEN o.next_due_at IS NULL THEN 'open, and not looked for' ELSE 'open, and looked for at ' || o.next_due_at END AS found
 		FROM reservation r JOIN organization o ON o.organization_id = r.organization_id
-		WHERE r.state = 1 AND r.expires_at <= o.swept_until AND ($1::text IS NULL OR r.organization_id = $1)`
+		WHERE r.state = 1 AND (o.next_due_at IS NULL OR r.expires_at < o.next_due_at) AND ($1::text IS NULL OR r.organization_id = $1)`
 
 	findTurnsBackInTime = `
 		SELECT 'turn_is_settled_after_it_began' AS promise, r.organization_id AS organization,

@@ -10,7 +10,8 @@ import (
 const (
 	mostCallers       = 1 << 16
 	mostOrganizations = 100_000
-	mostSeats         = 10_000
+	mostSeats         = 100_000
+	defaultSeats      = 64
 	mostConnections   = 256
 	highestRate       = 1e6
 )
@@ -29,7 +30,7 @@ type Options struct {
 	Callers []int
 	// Organizations are how many share the load: 1 is one hot pool.
 	Organizations []int
-	// Seats is how many each organization has. 0: 64 where there is one organization, else 4.
+	// Seats is how many there are in all, shared evenly by the organizations, each of which has at least one. 0: 64.
 	Seats int
 	// Connections is how many connections the callers share.
 	Connections int
@@ -101,14 +102,11 @@ func within(name string, n, least, most int) error {
 
 // seatsOf is how many seats each of so many organizations has.
 func (o Options) seatsOf(organizations int) int {
-	switch {
-	case o.Seats > 0:
-		return o.Seats
-	case organizations == 1:
-		return 64
-	default:
-		return 4
+	seats := o.Seats
+	if seats == 0 {
+		seats = defaultSeats
 	}
+	return max(1, seats/organizations)
 }
 
 func (o Options) say(format string, values ...any) {

@@ -42,13 +42,13 @@ func TestWrongOptionsAreOneLine(t *testing.T) {
 	}
 }
 
-func TestManyOrganizationsHaveFewSeats(t *testing.T) {
+func TestOrganizationsShareTheSeats(t *testing.T) {
 	o := Defaults()
-	if hot, many := o.seatsOf(1), o.seatsOf(1000); hot != 64 || many != 4 {
-		t.Errorf("got %d and %d seats, want 64 and 4", hot, many)
+	if hot, many := o.seatsOf(1), o.seatsOf(1000); hot != 64 || many != 1 {
+		t.Errorf("got %d and %d seats, want 64 and 1", hot, many)
 	}
-	o.Seats = 7
-	if hot, many := o.seatsOf(1), o.seatsOf(1000); hot != 7 || many != 7 {
-		t.Errorf("got %d and %d seats, want those that were asked for", hot, many)
+	o.Seats = 2000
+	if hot, many := o.seatsOf(1), o.seatsOf(1000); hot != 2000 || many != 2 {
+		t.Errorf("got %d and %d seats, want those that were asked for in equal parts", hot, many)
 	}
 }

@@ -127,7 +127,7 @@ func TestMoreDueIsGivenBackFirst(t *testing.T) {
 	bubble(t, lane.Config{}, func(r *rig) {
 		more := 2
 		r.fake.load = func(_ context.Context, states map[string]*meter.State) error {
-			states[firm].MoreDue = more > 0
+			states[firm].Due = &meter.Due{More: more > 0}
 			more--
 			return nil
 		}

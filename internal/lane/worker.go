@@ -136,7 +136,7 @@ func (w *worker) transaction(ctx context.Context, batch []*item, stats *BatchSta
 	expired := 0
 	for _, s := range states {
 		expired += s.ExpireDue()
-		more = more || s.MoreDue
+		more = more || s.MoreDue()
 	}
 	var answers []answer
 	if !more {

@@ -93,8 +93,8 @@ func auditHolds(t rapid.TB, f *firm) {
 				continue
 			}
 			held += r.HeldPool
-			if !r.ExpiresAt.After(o.SweptUntil) {
-				t.Fatalf("%s is open, expires %s, and all up to %s was swept", r.RequestID, r.ExpiresAt, o.SweptUntil)
+			if o.NextDue.IsZero() || r.ExpiresAt.Before(o.NextDue) {
+				t.Fatalf("%s is open, expires %s, and is not looked for before %s", r.RequestID, r.ExpiresAt, o.NextDue)
 			}
 		}
 		if o.Pool.Held != held || held > o.Pool.Balance {

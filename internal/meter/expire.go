@@ -1,7 +1,5 @@
 package meter
 
-import "time"
-
 // Sweep gives back what is due in an organization and does nothing else: every batch begins by doing so. Its outcome is
 // empty.
 type Sweep struct{ OrganizationID string }
@@ -25,7 +23,7 @@ func (s *State) ExpireDue() int {
 			expired++
 		}
 	}
-	s.noteSwept()
+	s.noteDue()
 	return expired
 }
 
@@ -40,22 +38,23 @@ func (s *State) expire(r Reservation) {
 	s.Reservations.Put(r.ID, r)
 }
 
-// noteSwept remembers up to when everything due has been given back, so that it is not looked for again.
-func (s *State) noteSwept() {
-	until := s.SweptUntil
-	if until.After(s.Now) {
-		until = s.Now
+// noteDue remembers when to look for lapsed holds again.
+func (s *State) noteDue() {
+	if s.Due == nil {
+		return
 	}
-	if o, ok := s.Organization.Get(s.ID); ok && until.After(o.SweptUntil) {
-		o.SweptUntil = until
+	if o, ok := s.Organization.Get(s.ID); ok {
+		o.NextDue = s.Due.Next
 		s.Organization.Put(o.ID, o)
 	}
 }
 
-// noteHold keeps the promise of SweptUntil when time went back, as a test clock may make it: a hold that expires before
-// what was swept must still be found.
+// MoreDue says whether more holds are due than were loaded.
+func (s *State) MoreDue() bool { return s.Due != nil && s.Due.More }
+
+// noteHold sees to it that a new hold is looked for when it expires.
 func (o *Organization) noteHold(r Reservation) {
-	if !r.ExpiresAt.After(o.SweptUntil) {
-		o.SweptUntil = r.ExpiresAt.Add(-time.Microsecond)
+	if o.NextDue.IsZero() || r.ExpiresAt.Before(o.NextDue) {
+		o.NextDue = r.ExpiresAt
 	}
 }

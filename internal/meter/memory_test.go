@@ -129,11 +129,12 @@ func (m *memory) load(id string, now time.Time, n meter.Needs) *meter.State {
 // loadReservations adds the reservations that were asked for and those that are due, with their members and periods.
 func (f *firm) loadReservations(s *meter.State, n meter.Needs) {
 	ids, requests := idsOf(s.ID, n.Reservations), keysOf(s.ID, n.ReserveRequests)
+	next := f.organization[s.ID].NextDue
+	if !next.IsZero() && !next.After(s.Now) {
+		s.Due = &meter.Due{Next: f.expiryAfter(s.Now)}
+	}
 	for _, r := range f.reservations {
-		due := r.State == meter.Held && r.ExpiresAt.After(f.organization[s.ID].SweptUntil) && !r.ExpiresAt.After(s.Now)
-		if due {
-			s.SweptUntil = s.Now
-		}
+		due := s.Due != nil && r.State == meter.Held && !r.ExpiresAt.Before(next) && !r.ExpiresAt.After(s.Now)
 		if due || slices.Contains(ids, r.ID) || slices.Contains(requests, r.RequestID) {
 			s.LoadReservation(r)
 			load(&s.Members, f.members, r.MemberID)
@@ -142,6 +143,16 @@ func (f *firm) loadReservations(s *meter.State, n meter.Needs) {
 			}
 		}
 	}
+}
+
+// expiryAfter is the first expiry after a time; zero: there is none.
+func (f *firm) expiryAfter(at time.Time) (first time.Time) {
+	for _, r := range f.reservations {
+		if r.ExpiresAt.After(at) && (first.IsZero() || r.ExpiresAt.Before(first)) {
+			first = r.ExpiresAt
+		}
+	}
+	return first
 }
 
 // save keeps what a batch changed.
@@ -237,7 +248,7 @@ func pictureOf(s *meter.State) []any {
 	return []any{
 		rowsOf(&s.Organization), maps.Clone(s.Plans), rowsOf(&s.Members), rowsOf(&s.Periods), rowsOf(&s.Reservations),
 		rowsOf(&s.Extensions), rowsOf(&s.Movements), rowsOf(&s.Changes), maps.Clone(s.Requests), maps.Clone(s.RefundedOf),
-		maps.Clone(s.OtherMembers), slices.Clone(s.Entries()), s.MoreDue, s.SweptUntil,
+		maps.Clone(s.OtherMembers), slices.Clone(s.Entries()), s.Due,
 	}
 }
 

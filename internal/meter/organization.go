@@ -33,8 +33,8 @@ type Organization struct {
 	Pool                 Pool
 	LedgerSequence       int64 // Number of the ledger's last entry; 0 while it has none.
 
-	// No open reservation expires at or before SweptUntil: what fell due by then has been given back.
-	SweptUntil time.Time
+	// NextDue is when to look for holds that fell due: no open one expires before it. Zero: none is open.
+	NextDue time.Time
 }
 
 // Pool is an organization's prepaid balance: Balance = Purchased - Refunded - Consumed, at all times at least Held.

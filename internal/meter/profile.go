@@ -26,7 +26,7 @@ func (c PutOrganization) Apply(s *State) (Outcome, error) {
 	o, exists := s.Organization.Get(c.OrganizationID)
 	switch {
 	case !exists:
-		o = Organization{ID: c.OrganizationID, Unit: c.Unit, Calendar: Calendar{Anchor: c.Anchor}, SweptUntil: s.Now}
+		o = Organization{ID: c.OrganizationID, Unit: c.Unit, Calendar: Calendar{Anchor: c.Anchor}}
 	case o.Unit != c.Unit:
 		return Outcome{}, about(UnitImmutable, "organization_id", c.OrganizationID)
 	default:

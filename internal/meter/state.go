@@ -20,8 +20,7 @@ type State struct {
 	Requests     map[string]UUID   // Reservations by the request id of their Reserve.
 	RefundedOf   map[string]Micros // What was refunded of a top-up, by its request id.
 	OtherMembers map[string]bool   // Whether there is an active member beside the one named.
-	MoreDue      bool              // Whether more holds are due than were loaded.
-	SweptUntil   time.Time         // What fell due by then was loaded; zero: nothing fell due.
+	Due          *Due              // What was found when holds that fell due were looked for; nil: it was not time to.
 
 	entries []Entry
 }
@@ -30,6 +29,12 @@ type State struct {
 type PeriodKey struct {
 	MemberID string
 	Start    int64 // Unix microseconds: a time.Time is no map key.
+}
+
+// Due is where a look at reservations that fell due ended. The open ones among them were loaded.
+type Due struct {
+	Next time.Time // When the first one expires that was not looked at; zero: there is none.
+	More bool      // Whether that one is due already.
 }
 
 // NewState is the state of an organization at a time, without any row.

@@ -4,7 +4,6 @@ import (
 	"reflect"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/spillway-metering/spillway/internal/meter"
 )
@@ -111,18 +110,4 @@ func TestLoadReservation(t *testing.T) {
 		t.Errorf("by request id: %x", s.Requests["r1"])
 	}
 	s.Reservations.Each(func(meter.UUID, *meter.Reservation, meter.Reservation) { t.Error("it counts as changed") })
-}
-
-// What was looked at up to a moment yet to come is not swept up to then: turns may still be made that are due before.
-func TestSweptUntilIsNeverAhead(t *testing.T) {
-	now := moment(t, "2026-02-10T12:00:00Z")
-	s := meter.NewState("acme", now)
-	s.Organization.Load("acme", meter.Organization{ID: "acme", SweptUntil: now.Add(-time.Hour)})
-	s.SweptUntil = now.Add(time.Hour)
-	if n := s.ExpireDue(); n != 0 {
-		t.Errorf("%d expired", n)
-	}
-	if o, _ := s.Organization.Get("acme"); !o.SweptUntil.Equal(now) {
-		t.Errorf("swept until %s, want %s", o.SweptUntil, now)
-	}
 }

@@ -20,12 +20,9 @@ const (
 			abuse_tokens = excluded.abuse_tokens, abuse_window = excluded.abuse_window,
 			failed_turn_policy = excluded.failed_turn_policy`
 
-	// readDueOrganizations finds those with a reservation that fell due since they were last swept. It looks at one index
-	// entry of each organization.
-	readDueOrganizations = `SELECT o.organization_id FROM organization o WHERE EXISTS (
-			SELECT 1 FROM reservation r WHERE r.organization_id = o.organization_id
-				AND r.expires_at > '-infinity' AND r.expires_at > o.swept_until AND r.expires_at <= $1)
-		ORDER BY o.organization_id LIMIT $2`
+	// readDueOrganizations finds those in which it is time to look for lapsed holds.
+	readDueOrganizations = `SELECT organization_id FROM organization WHERE next_due_at <= $1
+		ORDER BY organization_id LIMIT $2`
 
 	addToClock = `INSERT INTO test_clock (shift) VALUES ($1)
 		ON CONFLICT ON CONSTRAINT test_clock_once DO UPDATE SET shift = test_clock.shift + excluded.shift`
@@ -42,7 +39,7 @@ func (s *Store) PutPlan(ctx context.Context, p meter.Plan) error {
 		p.Limits.PrivateProjects, p.Abuse.Tokens, p.Abuse.Window, int16(p.FailedTurns))
 }
 
-// DueOrganizations are organizations with holds that fell due.
+// DueOrganizations are organizations that may have holds that fell due.
 func (s *Store) DueOrganizations(ctx context.Context) ([]string, error) {
 	now, err := s.Now(ctx)
 	if err != nil {

@@ -40,7 +40,7 @@ func (c *carried) batch(commands ...meter.Command) {
 		c.Fatal(err)
 	}
 	loaded := states[c.state.ID]
-	c.state.Now, c.state.SweptUntil = loaded.Now, loaded.SweptUntil
+	c.state.Now, c.state.Due = loaded.Now, loaded.Due
 	c.state.OtherMembers = loaded.OtherMembers // As before the batch, whoever leaves in it.
 	got := applyAll(states, commands)
 	want := applyAll(map[string]*meter.State{c.state.ID: c.state}, commands)
@@ -59,7 +59,7 @@ func (c *carried) same() {
 	c.Helper()
 	loaded := c.reload()
 	same(c, "organization", rowsOf(&loaded.Organization), rowsOf(&c.state.Organization))
-	same(c, "plans", loaded.Plans, c.state.Plans)
+	same(c, "plan", loaded.Plans[c.plan.ID], c.plan)
 	same(c, "members", rowsOf(&loaded.Members), rowsOf(&c.state.Members))
 	same(c, "periods", rowsOf(&loaded.Periods), rowsOf(&c.state.Periods))
 	same(c, "reservations", rowsOf(&loaded.Reservations), rowsOf(&c.state.Reservations))

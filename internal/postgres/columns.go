@@ -17,7 +17,7 @@ const (
 	organizationColumns = `o.organization_id, o.display_name, o.plan_id, o.unit, o.anniversary, o.time_zone, o.anchor_from,
 		o.prior_anniversary, o.prior_time_zone, o.prior_from, o.state, o.pool_visible_to_members, o.price_book_id,
 		o.pool_balance_micros, o.pool_held_micros, o.pool_purchased_micros, o.pool_refunded_micros, o.pool_consumed_micros,
-		o.ledger_sequence, o.swept_until`
+		o.ledger_sequence, o.next_due_at`
 	memberColumns = `m.member_id, m.display_name, m.email, m.avatar_url, m.role, m.state, m.allowance_micros, m.access_kind,
 		m.access_cap_micros, m.pool_used_lifetime_micros, m.abuse_tokens, m.abuse_opened_at, m.period_start,
 		m.allowance_used_micros, m.allowance_held_micros, m.pool_used_micros, m.pool_held_micros, m.overrun_micros`
@@ -102,7 +102,7 @@ func (o *organizationRow) targets() []any {
 		(*int16)(&o.State), &o.PoolVisibleToMembers, &o.PriceBookID,
 		(*int64)(&o.Pool.Balance), (*int64)(&o.Pool.Held), (*int64)(&o.Pool.Purchased), (*int64)(&o.Pool.Refunded),
 		(*int64)(&o.Pool.Consumed), &o.LedgerSequence,
-		instant{&o.SweptUntil},
+		instant{&o.NextDue},
 	}
 }
 

@@ -64,26 +64,26 @@ func TestDueIsLoadedInBoundsNeverBetweenTies(t *testing.T) {
 	}
 	shift(t, store, time.Hour)
 	for step, want := range []struct {
-		loaded  int
-		more    bool
-		due     []string
-		settled bool // Whether anything was looked at.
+		loaded int
+		looked bool
+		more   bool
+		due    []string
 	}{
-		{5, true, []string{firm}, true}, // Two that were settled and one to the bound of three, with the four it is tied to.
-		{2, false, nil, true},
-		{0, false, nil, false},
+		{5, true, true, []string{firm}}, // Two that were settled and one to the bound of three, with the four it is tied to.
+		{2, true, false, nil},
+		{0, false, false, nil},
 	} {
 		loaded, s := l.sweep(firm)
-		if loaded != want.loaded || s.MoreDue != want.more || s.SweptUntil.IsZero() == want.settled {
-			t.Errorf("step %d: loaded %d, more %t, swept until %v", step, loaded, s.MoreDue, s.SweptUntil)
+		if loaded != want.loaded || s.MoreDue() != want.more || (s.Due != nil) != want.looked {
+			t.Errorf("step %d: loaded %d, due %+v", step, loaded, s.Due)
 		}
 		if ids := due(t, store); !slices.Equal(ids, want.due) {
 			t.Errorf("step %d: due are %s", step, ids)
 		}
 		o, err := store.Organization(within(t), firm)
 		must(t, err)
-		if want.settled && !o.SweptUntil.Equal(s.SweptUntil) {
-			t.Errorf("step %d: kept is %v, swept until %v", step, o.SweptUntil, s.SweptUntil)
+		if want.looked && !o.NextDue.Equal(s.Due.Next) || !want.looked && !o.NextDue.IsZero() {
+			t.Errorf("step %d: kept is %v, found %+v", step, o.NextDue, s.Due)
 		}
 	}
 	audittest.Check(t, url)
@@ -101,8 +101,8 @@ func TestDueIsToldOfEachOrganization(t *testing.T) {
 	l.Abandon()
 	for id, want := range map[string]int{"idle": 0, firm: 4, "none": 0} {
 		s := states[id]
-		if got := len(s.Reservations.Keys()); got != want || s.SweptUntil.IsZero() != (want == 0) {
-			t.Errorf("%s: %d due, swept until %v", id, got, s.SweptUntil)
+		if got := len(s.Reservations.Keys()); got != want || (s.Due != nil) != (want > 0) {
+			t.Errorf("%s: %d due, found %+v", id, got, s.Due)
 		}
 		if !s.Now.Equal(states[firm].Now) || s.Now.IsZero() {
 			t.Errorf("%s: the time is %v, of the others %v", id, s.Now, states[firm].Now)

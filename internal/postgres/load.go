@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,20 +15,25 @@ const (
 	lockOrganizations = `SELECT ` + organizationColumns + ` FROM organization o
 		WHERE o.organization_id = ANY($1::text[]) ORDER BY o.organization_id FOR NO KEY UPDATE`
 
-	// loadFrame tells the batch's time, and of each organization its plan, how many reservations fell due since it was
-	// last swept and up to when they were looked at. It stops at a bound, but never between two that fall due at the same
-	// instant. It leaves the time to loadTurns, so that both look at the same reservations, and whether one of them is still
-	// open: mostly none is, and then loadTurns need not look.
-	loadFrame = `SELECT c.now, o.organization_id, d.visited, d.until, d.lapsed, ` + planColumns + `
+	// loadFrame tells the batch's time, and looks at the reservations that fell due, in organizations in which it is time to:
+	// it tells when the first expires that was not looked at. It stops at a bound, but never between two that fall due at the
+	// same instant. It leaves the time to loadTurns, so that both look at the same reservations, and whether one of them is
+	// still open: mostly none is, and then loadTurns need not look.
+	loadFrame = `SELECT c.now, d.organization_id, d.next_due, d.lapsed
 		FROM (SELECT set_config('meter.now', {now}::text, true)::timestamptz AS now) c
-		LEFT JOIN (organization o JOIN plan p ON p.plan_id = o.plan_id) ON o.organization_id = ANY($1::text[])
 		LEFT JOIN LATERAL (
-			SELECT count(*) AS visited, max(v.expires_at) AS until,
-				CASE WHEN bool_or(v.state = 1) THEN set_config('meter.lapsed', 'yes', true) END AS lapsed
-			FROM (
-				SELECT r.expires_at, r.state FROM reservation r WHERE r.organization_id = o.organization_id
-					AND r.expires_at > '-infinity' AND r.expires_at > o.swept_until AND r.expires_at <= c.now
-				ORDER BY r.expires_at FETCH FIRST ($2::bigint) ROWS WITH TIES) v) d ON true`
+			SELECT o.organization_id, v.lapsed, (
+				SELECT n.expires_at FROM reservation n WHERE n.organization_id = o.organization_id
+					AND n.expires_at > '-infinity' AND n.expires_at > coalesce(v.until, c.now)
+				ORDER BY n.expires_at LIMIT 1) AS next_due
+			FROM organization o CROSS JOIN LATERAL (
+				SELECT max(w.expires_at) AS until,
+					CASE WHEN bool_or(w.state = 1) THEN set_config('meter.lapsed', 'yes', true) END AS lapsed
+				FROM (
+					SELECT r.expires_at, r.state FROM reservation r WHERE r.organization_id = o.organization_id
+						AND r.expires_at > '-infinity' AND r.expires_at >= o.next_due_at AND r.expires_at <= c.now
+					ORDER BY r.expires_at FETCH FIRST ($2::bigint) ROWS WITH TIES) w) v
+			WHERE o.organization_id = ANY($1::text[]) AND o.next_due_at <= c.now) d ON true`
 
 	loadPlans = `SELECT ` + planColumns + ` FROM plan p WHERE p.plan_id = ANY($1::text[])`
 
@@ -44,15 +50,16 @@ const (
 			UNION ALL
 			SELECT q.organization_id, q.reservation_id FROM organization o CROSS JOIN LATERAL (
 					SELECT * FROM reservation r WHERE r.organization_id = o.organization_id
-						AND r.expires_at > '-infinity' AND r.expires_at > o.swept_until
+						AND r.expires_at > '-infinity' AND r.expires_at >= o.next_due_at
 						AND r.expires_at <= current_setting('meter.now', true)::timestamptz
 					ORDER BY r.expires_at FETCH FIRST ($6::bigint) ROWS WITH TIES) q
 				WHERE o.organization_id = ANY($5::text[]) AND q.state = 1
 					AND current_setting('meter.lapsed', true) = 'yes') t
 		JOIN reservation r ON r.organization_id = t.organization_id AND r.reservation_id = t.reservation_id
 		JOIN member m ON m.organization_id = r.organization_id AND m.member_id = r.member_id
-		LEFT JOIN member_period e ON e.organization_id = r.organization_id AND e.member_id = r.member_id
-			AND e.period_start = r.period_start`
+		LEFT JOIN LATERAL (SELECT * FROM member_period p WHERE p.organization_id = r.organization_id
+			AND p.member_id = r.member_id AND p.period_start = r.period_start
+			AND r.period_start IS DISTINCT FROM m.period_start OFFSET 0) e ON true`
 
 	loadMembers = `SELECT m.organization_id, ` + memberColumns + `
 		FROM unnest($1::text[], $2::text[]) AS k (organization_id, member_id)
@@ -92,7 +99,7 @@ type loader struct {
 	batch         pgx.Batch
 	organizations []string
 	states        map[string]*meter.State
-	plans         map[string]meter.Plan // Of every state.
+	plans         map[string]meter.Plan // Shared by the states.
 }
 
 func newLoader(s *Store, organizations []string) *loader {
@@ -105,14 +112,13 @@ func newLoader(s *Store, organizations []string) *loader {
 	return l
 }
 
-// queue adds the statements of a load; those that always find nothing are left out.
-func (l *loader) queue(n meter.Needs) {
+// queue adds the statements of a load; those that always find nothing are left out. Plans are those that organizations are
+// expected to be on.
+func (l *loader) queue(n meter.Needs, plans []string) {
 	l.batch.Queue("begin")
 	l.batch.Queue(lockOrganizations, l.organizations).Query(l.readOrganizations)
 	l.batch.Queue(l.store.sql.frame, l.organizations, l.store.config.DueLimit).Query(l.readFrame)
-	if len(n.Plans) > 0 {
-		l.batch.Queue(loadPlans, n.Plans).Query(l.readPlans)
-	}
+	l.queuePlans(slices.Concat(plans, n.Plans))
 	l.queueTurns(distinct(n.Reservations), distinct(n.ReserveRequests))
 	l.queueKeys(loadMembers, n.Members, l.readMembers)
 	l.queueKeys(loadOtherMembers, n.OtherMembers, l.readOtherMembers)
@@ -120,6 +126,23 @@ func (l *loader) queue(n meter.Needs) {
 	l.queueKeys(loadTopUps, n.TopUps, l.readMovements)
 	l.queueKeys(loadRefunds, n.Refunds, l.readMovements)
 	l.queueIDs(loadAccessChanges, n.AccessChanges, l.readAccessChanges)
+}
+
+func (l *loader) queuePlans(ids []string) {
+	if ids = distinct(ids); len(ids) > 0 {
+		l.batch.Queue(loadPlans, ids).Query(l.readPlans)
+	}
+}
+
+// unexpected are the plans of organizations that were not among those loaded.
+func (l *loader) unexpected() (plans []string) {
+	for _, s := range l.states {
+		o, exists := s.Organization.Get(s.ID)
+		if _, loaded := l.plans[o.PlanID]; exists && !loaded {
+			plans = append(plans, o.PlanID)
+		}
+	}
+	return plans
 }
 
 func (l *loader) queueTurns(ids []meter.IDKey, requests []meter.Key) {

@@ -24,28 +24,18 @@ func (l *loader) readOrganizations(rows pgx.Rows) error {
 	})
 }
 
-// readFrame reads a row for each organization that exists; without one, a row that tells the time alone.
+// readFrame reads the time, and a row for each organization in which it was time to look.
 func (l *loader) readFrame(rows pgx.Rows) error {
 	var (
-		now, until   time.Time
-		organization string
-		visited      int
-		p            meter.Plan
+		now          time.Time
+		next         time.Time
+		organization *string
 	)
-	targets := append([]any{instant{&now}, &organization, &visited, instant{&until}, nil}, planTargets(&p)...)
-	alone := make([]any, len(targets))
-	alone[0] = targets[0]
 	err := each(rows, func() error {
-		if rows.RawValues()[1] == nil {
-			return rows.Scan(alone...)
-		}
-		p = meter.Plan{}
-		if err := rows.Scan(targets...); err != nil {
+		if err := rows.Scan(instant{&now}, &organization, instant{&next}, nil); err != nil || organization == nil {
 			return err
 		}
-		l.plans[p.ID] = p
-		s := l.states[organization]
-		s.SweptUntil, s.MoreDue = until, visited >= l.store.config.DueLimit
+		l.states[*organization].Due = &meter.Due{Next: next, More: !next.IsZero() && !next.After(now)}
 		return nil
 	})
 	for _, s := range l.states {

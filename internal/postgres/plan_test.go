@@ -20,8 +20,8 @@ import (
 var accessPaths = map[string]string{
 	"lockOrganizations": "organization_id_once(organization_id)",
 	"loadPlans":         "plan_id_once(plan_id)",
-	"loadFrame": "organization_id_once(organization_id) plan_id_once(plan_id) " +
-		"reservation_falls_due(organization_id expires_at expires_at)",
+	"loadFrame": "organization_id_once(organization_id) reservation_falls_due(organization_id expires_at expires_at) " +
+		"reservation_falls_due(organization_id expires_at)",
 	"loadTurns": "member_id_once(organization_id member_id) member_period_once(organization_id member_id period_start) " +
 		"organization_id_once(organization_id) reservation_falls_due(organization_id expires_at expires_at) " +
 		"reservation_id_once(organization_id reservation_id) reservation_request_id_once(request_id organization_id)",
@@ -48,7 +48,7 @@ var accessPaths = map[string]string{
 }
 
 // filters are what may be tested on rows that an index found, since no index condition could say it.
-var filters = map[string]string{"loadOtherMembers": "state member_id"}
+var filters = map[string]string{"loadFrame": "next_due_at", "loadOtherMembers": "state member_id"}
 
 // The tables of a service with one hot organization and two hundred small ones.
 const fullTables = `

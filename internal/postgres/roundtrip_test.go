@@ -99,6 +99,38 @@ func TestABatchIsTwoRoundTrips(t *testing.T) {
 	}
 }
 
+// TestAnUnmetPlanIsOneRoundTripMore moves a firm through more plans than a session keeps in mind.
+func TestAnUnmetPlanIsOneRoundTripMore(t *testing.T) {
+	t.Parallel()
+	store := openAt(t, postgres.Config{URL: server.Database(t)})
+	tap := tapOf(store)
+	admin, l := found(t, store, firm), newLane(t, store)
+	l.do(meter.Sweep{OrganizationID: firm}) // Its statements are prepared now.
+	for n := range 70 {
+		p := teamPlan()
+		p.ID, p.SeatAllowance = fmt.Sprint("plan", n), meter.Micros(1000+n)
+		must(t, store.PutPlan(within(t), p))
+		o := organization(t, firm)
+		o.PlanID = p.ID
+		admin.do(o)
+		for _, want := range []int64{3, 2} {
+			var states map[string]*meter.State
+			trips := tap.during(func() {
+				var err error
+				states, err = l.load(meter.Sweep{OrganizationID: firm})
+				must(t, err)
+				must(t, l.Save(within(t), states))
+			})
+			if trips != want {
+				t.Errorf("on plan %d a batch takes %d round trips, not %d", n, trips, want)
+			}
+			if got := states[firm].Plans[p.ID].SeatAllowance; got != p.SeatAllowance {
+				t.Errorf("on plan %d the allowance is %d", n, got)
+			}
+		}
+	}
+}
+
 // TestTurnsUpdateInPlace runs turns and looks at how their rows were updated: a row that moves to another page leaves
 // entries behind in every index.
 func TestTurnsUpdateInPlace(t *testing.T) {

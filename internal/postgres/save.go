@@ -61,7 +61,7 @@ func (w *saver) organizations() {
 	// In one order, as rows that exist are locked: a key that another transaction adds at the same time is waited for.
 	slices.SortFunc(added, func(a, b meter.Organization) int { return cmp.Compare(a.ID, b.ID) })
 	for _, o := range added {
-		w.batch.Queue(insertOrganization, append(organizationProfile(o), w.now)...)
+		w.batch.Queue(insertOrganization, organizationProfile(o)...)
 	}
 	for _, o := range profiles {
 		w.batch.Queue(updateOrganizationProfile, organizationProfile(o)...)
@@ -71,7 +71,7 @@ func (w *saver) organizations() {
 
 // profileChanged says whether more changed than what a turn changes.
 func profileChanged(a, b meter.Organization) bool {
-	b.Pool, b.LedgerSequence, b.SweptUntil = a.Pool, a.LedgerSequence, a.SweptUntil
+	b.Pool, b.LedgerSequence, b.NextDue = a.Pool, a.LedgerSequence, a.NextDue
 	return a != b
 }
 

@@ -10,8 +10,8 @@ const (
 	insertOrganization = `INSERT INTO organization (organization_id, display_name, plan_id, unit, anniversary, time_zone,
 			anchor_from, prior_anniversary, prior_time_zone, prior_from, state, pool_visible_to_members, price_book_id,
 			pool_balance_micros, pool_held_micros, pool_purchased_micros, pool_refunded_micros, pool_consumed_micros,
-			ledger_sequence, swept_until)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, 0, 0, 0, 0, 0, $14)`
+			ledger_sequence)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, 0, 0, 0, 0, 0)`
 
 	updateOrganizationProfile = `UPDATE organization SET display_name = $2, plan_id = $3, unit = $4, anniversary = $5,
 			time_zone = $6, anchor_from = $7, prior_anniversary = $8, prior_time_zone = $9, prior_from = $10, state = $11,
@@ -20,9 +20,9 @@ const (
 
 	updateOrganizations = `UPDATE organization o SET pool_balance_micros = v.balance, pool_held_micros = v.held,
 			pool_purchased_micros = v.purchased, pool_refunded_micros = v.refunded, pool_consumed_micros = v.consumed,
-			ledger_sequence = v.sequence, swept_until = v.swept_until
+			ledger_sequence = v.sequence, next_due_at = v.next_due
 		FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-			$8::timestamptz[]) AS v (organization_id, balance, held, purchased, refunded, consumed, sequence, swept_until)
+			$8::timestamptz[]) AS v (organization_id, balance, held, purchased, refunded, consumed, sequence, next_due)
 		WHERE o.organization_id = v.organization_id`
 
 	insertMember = `INSERT INTO member (organization_id, member_id, display_name, email, avatar_url, role, state,
@@ -126,7 +126,7 @@ func (w *saver) hotOrganizations(rows []meter.Organization) {
 		column(rows, func(o row) int64 { return int64(o.Pool.Refunded) }),
 		column(rows, func(o row) int64 { return int64(o.Pool.Consumed) }),
 		column(rows, func(o row) int64 { return o.LedgerSequence }),
-		column(rows, func(o row) time.Time { return o.SweptUntil }))
+		column(rows, func(o row) *time.Time { return orNull(o.NextDue) }))
 }
 
 func memberProfile(m owned[meter.Member]) []any {

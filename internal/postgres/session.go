@@ -17,24 +17,45 @@ const abandonTimeout = 2 * time.Second
 type Session struct {
 	store *Store
 	conn  *pgx.Conn
+	plans []string // Those that organizations were on, no more than plansKept.
 }
+
+// plansKept bounds how many plans are loaded with every batch.
+const plansKept = 64
 
 // NewSession is a session that has not connected yet.
 func (s *Store) NewSession() *Session { return &Session{store: s} }
 
 // Load opens a transaction, locks organizations, and loads them with every row that is needed and with what is due, in
-// one round trip. An organization that does not exist gets a state without one. The error is as fault says; after one,
-// Abandon must be called.
+// one round trip; in two if one is on a plan that the session has not met. An organization that does not exist gets a
+// state without one. The error is as fault says; after one, Abandon must be called.
 func (s *Session) Load(ctx context.Context, organizations []string, n meter.Needs) (map[string]*meter.State, error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, fault(err)
 	}
 	l := newLoader(s.store, organizations)
-	l.queue(n)
+	l.queue(n, s.plans)
 	if err := s.send(ctx, &l.batch); err != nil {
 		return nil, fault(err)
 	}
-	return l.states, nil
+	return l.states, fault(s.meet(ctx, l))
+}
+
+// meet loads the plans that were not expected, and expects them from now on. Their organizations are locked, so they stay
+// on them.
+func (s *Session) meet(ctx context.Context, l *loader) error {
+	plans := distinct(l.unexpected())
+	if len(plans) == 0 {
+		return nil
+	}
+	if len(s.plans)+len(plans) > plansKept {
+		s.plans = nil
+	}
+	s.plans = append(s.plans, plans...)
+	s.plans = s.plans[:min(len(s.plans), plansKept)]
+	l.batch = pgx.Batch{}
+	l.queuePlans(plans)
+	return s.send(ctx, &l.batch)
 }
 
 // Save writes what changed in the states and commits, in one round trip. Once it has answered nil, all of it is on disk.
