@@ -49,6 +49,8 @@ type flags struct {
 	Warmup   time.Duration `default:"1s" help:"How long each of them runs for a row before it is measured (${default})."`
 	Ceilings bool          `default:"true" negatable:"" help:"Measure empty calls and the naive way, too (${default})."`
 
+	Tokens   bool          `help:"Measure turns that tell tokens, which the service prices, beside those that tell amounts."`
+
 	JSON bool `name:"json" help:"Print one JSON object instead of the table."`
 }
 
@@ -56,7 +58,7 @@ func (f flags) options(progress func(string)) bench.Options {
 	return bench.Options{
 		Address: f.Address, Meterd: f.Meterd, DatabaseURL: f.DatabaseURL,
 		Callers: f.Callers, Organizations: f.Organizations, Seats: f.Seats, Connections: f.Connections, Rate: f.Rate,
-		Duration: f.Duration, Warmup: f.Warmup, Ceilings: f.Ceilings, Progress: progress,
+		Duration: f.Duration, Warmup: f.Warmup, Ceilings: f.Ceilings, Tokens: f.Tokens, Progress: progress,
 	}
 }
 

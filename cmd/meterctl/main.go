@@ -29,6 +29,7 @@ func main() {
 type commands struct {
 	Replay  replayCommand  `cmd:"" help:"Replay the turns of a recorded trace against a running server."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to this program's."`
+	Prices  pricesCommand  `cmd:"" help:"Import and show price books."`
 	Verify  verifyCommand  `cmd:"" help:"Recompute every promise from the ledger and the reservations, and name what differs."`
 
 	Version kong.VersionFlag `help:"Print the version and end."`
@@ -44,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	told := false
 	parser, err := kong.New(&commands{},
 		kong.Name("meterctl"),
-		kong.Description("Operates Spillway: replays traces, migrates and checks the database."),
+		kong.Description("Operates Spillway: imports prices, replays traces, migrates and checks the database."),
 		kong.Vars{"version": version()},
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { told = true }),

@@ -61,20 +61,21 @@ func TestFlagsBecomeOptions(t *testing.T) {
 	trace := oneTurn(t)
 	got := parsed(t, trace).options()
 	want := replay.Defaults()
-	want.Trace = trace
+	want.Trace, want.Book, want.Model = trace, "default", "gpt-4o"
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("without flags: got %+v, want the defaults %+v", got, want)
 	}
 	got = parsed(t, trace, "--address", "localhost:1", "--speed", "2.5", "--callers", "3", "--limit", "4",
 		"--skew", trace, "--organizations", "one", "--prefix", "p-", "--failure-rate", "0.5", "--time-to-live", "90s",
-		"--price-input", "0.15", "--price-output", "0.6", "--output-maximum", "1024", "--setup=false",
+		"--amounts", "--price-input", "0.15", "--price-output", "0.6", "--output-maximum", "1024", "--setup=false",
+		"--model", "gpt-4", "--estimate", "learned",
 		"--allowance", "1", "--pool", "0.5", "--access", "capped:7", "--retry-for", "2s").options()
 	want = replay.Options{
 		Trace: trace, Clients: trace, Address: "localhost:1", Connections: want.Connections, CallTimeout: want.CallTimeout,
 		Speed: 2.5, Callers: 3, Limit: 4, Prices: replay.Prices{Input: 150_000, Output: 600_000}, OutputMaximum: 1024,
 		TimeToLive: 90 * time.Second, FailureRate: 0.5, SkipSetup: true, Prefix: "p-", OneOrganization: true,
 		Allowance: 1_000_000, Pool: 500_000, Access: replay.Access{Kind: meterv1.AccessKind_ACCESS_KIND_CAPPED, CapMicros: 7},
-		RetryFor: 2 * time.Second,
+		RetryFor: 2 * time.Second, Model: "gpt-4", Learned: true,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -90,7 +91,7 @@ func TestAServerThatIsNotThereIsOneClearLine(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	out, log, err := call(t.Context(), "replay", oneTurn(t), "--address", address, "--retry-for", "100ms")
+	out, log, err := call(t.Context(), "replay", oneTurn(t), "--amounts", "--address", address, "--retry-for", "100ms")
 	if err == nil || out != "" || !strings.Contains(err.Error(), "setup: PutPlan: no answer within 100ms") {
 		t.Errorf("got %v, stdout %q", err, out)
 	}

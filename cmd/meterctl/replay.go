@@ -26,9 +26,13 @@ type replayCommand struct {
 	FailureRate   float64  `default:"0" help:"Part of the turns to fail, 0 to 1, where the trace does not say. Synthetic."`
 	TimeToLive    lifetime `name:"time-to-live" placeholder:"DURATION" help:"Of each reservation: 1s to 24h. Unless given, the server's default."`
 
-	PriceInput    replay.Price `default:"2.50" help:"USD per million input tokens (${default})."`
-	PriceOutput   replay.Price `default:"10.00" help:"USD per million output tokens (${default})."`
-	OutputMaximum int64        `default:"4096" help:"Output tokens that the estimate of a turn allows for (${default})."`
+	Book          string       `default:"default" placeholder:"NAME" help:"Price book of the server by which tokens are priced (${default})."`
+	Model         string       `default:"gpt-4o" help:"Model of turns of which the trace names none (${default})."`
+	Estimate      string       `enum:"maximum,learned" default:"maximum" help:"How many output tokens an estimate expects: ${enum} (${default})."`
+	OutputMaximum int64        `default:"4096" help:"Output tokens that a turn may have at most (${default})."`
+	Amounts       bool         `help:"Tell amounts instead of tokens, at these prices:"`
+	PriceInput    replay.Price `default:"2.50" help:"USD per million input tokens, with --amounts (${default})."`
+	PriceOutput   replay.Price `default:"10.00" help:"USD per million output tokens, with --amounts (${default})."`
 
 	Setup     bool          `default:"true" negatable:"" help:"Make the plan, organizations, members, access and top-ups first; again changes nothing."`
 	Allowance replay.Amount `default:"5.00" help:"Allowance of each seat, in USD (${default})."`
@@ -63,6 +67,10 @@ func (c *replayCommand) options() replay.Options {
 	o := replay.Defaults()
 	o.Trace, o.Clients, o.Address = c.Trace, c.Skew, c.Address
 	o.Speed, o.Callers, o.Limit = float64(c.Speed), c.Callers, c.Limit
+	o.Book, o.Model, o.Learned = c.Book, c.Model, c.Estimate == "learned"
+	if c.Amounts {
+		o.Book = ""
+	}
 	o.Prices = replay.Prices{Input: c.PriceInput, Output: c.PriceOutput}
 	o.OutputMaximum, o.TimeToLive, o.FailureRate = c.OutputMaximum, time.Duration(c.TimeToLive), c.FailureRate
 	o.SkipSetup, o.Prefix, o.OneOrganization = !c.Setup, c.Prefix, c.Organizations == "one"

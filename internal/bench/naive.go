@@ -40,7 +40,7 @@ const (
 		FROM reservation r JOIN member m ON m.organization_id = r.organization_id AND m.member_id = r.member_id
 		WHERE r.organization_id = $1 AND r.reservation_id = $2 AND r.state = 1`
 
-	naiveSettle = `UPDATE reservation SET state = 2, settled_at = now(), actual_micros = $3, pool_micros = $3
+	naiveSettle = `UPDATE reservation SET state = 2, cost_basis = 1, settled_at = now(), actual_micros = $3, pool_micros = $3
 		WHERE organization_id = $1 AND reservation_id = $2`
 
 	naiveChargeMember = `UPDATE member SET pool_held_micros = pool_held_micros - $3, pool_used_micros = pool_used_micros + $4,

@@ -44,6 +44,8 @@ type Options struct {
 	Rate float64
 	// Ceilings is whether to measure them.
 	Ceilings bool
+	// Tokens is whether to measure turns that tell their tokens, too, beside those that tell amounts.
+	Tokens bool
 
 	// Progress is told in words what is being done; nil: nobody is.
 	Progress func(string)

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
 )
@@ -19,6 +20,12 @@ const (
 	turnEstimate = 1000
 	turnCost     = 800
 	topUp        = 1_000_000_000_000_000
+)
+
+// What a turn is by its tokens, each of which costs a micro.
+const (
+	turnModel = "bench-model"
+	turnInput = 600
 )
 
 // setupAtOnce bounds the calls in flight while organizations are made.
@@ -55,6 +62,9 @@ func (p population) make(ctx context.Context, conn grpc.ClientConnInterface) err
 	if err != nil {
 		return fmt.Errorf("making a plan: %w", err)
 	}
+	if err := p.putPrices(ctx, conn); err != nil {
+		return fmt.Errorf("making a price book: %w", err)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(setupAtOnce)
 	for _, id := range p.organizations {
@@ -68,11 +78,23 @@ func (p population) make(ctx context.Context, conn grpc.ClientConnInterface) err
 	return group.Wait()
 }
 
+// putPrices puts a book by which a million tokens cost one dollar.
+func (p population) putPrices(ctx context.Context, conn grpc.ClientConnInterface) error {
+	dollar := &meterv1.TokenRates{Input: proto.String("1"), Output: proto.String("1")}
+	_, err := meterv1.NewPriceServiceClient(conn).PutPriceBook(ctx, &meterv1.PutPriceBookRequest{
+		PriceBook: &meterv1.PriceBook{PriceBookId: p.plan, Unit: meterv1.Unit_UNIT_USD, Models: []*meterv1.ModelPrices{
+			{Model: turnModel, Prices: []*meterv1.Price{{Rates: dollar}}},
+		}},
+	})
+	return err
+}
+
 func (p population) makeOrganization(ctx context.Context, conn grpc.ClientConnInterface, id string) error {
 	organizations, pools := meterv1.NewOrganizationServiceClient(conn), meterv1.NewPoolServiceClient(conn)
 	_, err := organizations.PutOrganization(ctx, &meterv1.PutOrganizationRequest{Organization: &meterv1.Organization{
 		OrganizationId: id, DisplayName: "Load", PlanId: p.plan, Unit: meterv1.Unit_UNIT_USD,
 		Anniversary: &meterv1.Date{Year: 2026, Month: 1, Day: 1}, TimeZone: "UTC",
+		PriceBookId: p.plan,
 	}})
 	if err != nil {
 		return err

@@ -39,6 +39,7 @@ type Row struct {
 	Errors         int64   `json:"errors"`                 // Of turns and ceilings, warming up included.
 	Missed         int64   `json:"missed_turns,omitempty"` // Turns of a rate that no caller was free to begin.
 
+	TokenTurnsPerSecond float64 `json:"token_turns_per_second,omitempty"` // Of turns that tell tokens.
 	NaiveTurnsPerSecond float64 `json:"naive_turns_per_second,omitempty"`
 	NaiveP50            float64 `json:"naive_p50_ms,omitempty"` // Of a whole turn, as TurnP50.
 	NaiveP99            float64 `json:"naive_p99_ms,omitempty"`
@@ -63,6 +64,7 @@ type Ratios struct {
 	TurnsToNaive   float64 `json:"turns_to_naive,omitempty"`
 	RPCsToEmpty    float64 `json:"rpcs_to_empty,omitempty"`
 	TurnP50ToNaive float64 `json:"turn_p50_to_naive_p50,omitempty"`
+	TokensToTurns  float64 `json:"token_turns_to_turns,omitempty"`
 }
 
 // report gathers the figures, and checks that they are worth something.
@@ -107,8 +109,11 @@ func (r *run) figures(row *row) (f Row, err error) {
 		t := row.empty.tally
 		f.EmptyCallsPerSecond, f.EmptyP50, f.EmptyBusyMicros = t.perSecond(), millis(t.whole, 50), t.busyMicros()
 	}
+	if row.tokens != nil {
+		f.TokenTurnsPerSecond = row.tokens.tally.perSecond()
+	}
 	f.Ratios = f.ratios()
-	for _, c := range []*contestant{row.turns, row.naive, row.empty} {
+	for _, c := range []*contestant{row.turns, row.tokens, row.naive, row.empty} {
 		_, failed, first := c.totals()
 		if f.Errors += failed; first != nil && err == nil {
 			err = fmt.Errorf("with %d callers on %d organizations work failed, first: %w", row.callers, row.organizations, first)
@@ -121,6 +126,7 @@ func (r Row) ratios() (q Ratios) {
 	if r.Rate == 0 {
 		q.TurnsToNaive = ratio(r.TurnsPerSecond, r.NaiveTurnsPerSecond)
 		q.RPCsToEmpty = ratio(r.RPCsPerSecond, r.EmptyCallsPerSecond)
+		q.TokensToTurns = ratio(r.TokenTurnsPerSecond, r.TurnsPerSecond)
 	}
 	q.TurnP50ToNaive = ratio(r.TurnP50, r.NaiveP50)
 	return q
@@ -140,14 +146,18 @@ func (r *run) checkPools(ctx context.Context) error {
 	var problems []error
 	for n, p := range r.populations {
 		problems = append(problems,
-			r.checkPool(ctx, r.connections[0], "turns", p.turns, n, func(row *row) *contestant { return row.turns }),
-			r.checkPool(ctx, r.connections[0], "naive turns", p.naive, n, func(row *row) *contestant { return row.naive }))
+			r.checkPool(ctx, r.connections[0], "turns", p.turns, n, func(row *row) []*contestant {
+				return []*contestant{row.turns, row.tokens}
+			}),
+			r.checkPool(ctx, r.connections[0], "naive turns", p.naive, n, func(row *row) []*contestant {
+				return []*contestant{row.naive}
+			}))
 	}
 	return errors.Join(problems...)
 }
 
 func (r *run) checkPool(
-	ctx context.Context, conn grpc.ClientConnInterface, what string, p population, n int, of func(*row) *contestant,
+	ctx context.Context, conn grpc.ClientConnInterface, what string, p population, n int, of func(*row) []*contestant,
 ) error {
 	if len(p.organizations) == 0 {
 		return nil
@@ -155,8 +165,10 @@ func (r *run) checkPool(
 	var acknowledged, failed int64
 	for _, row := range r.rows {
 		if row.organizations == n {
-			done, errors, _ := of(row).totals()
-			acknowledged, failed = acknowledged+done, failed+errors
+			for _, c := range of(row) {
+				done, errors, _ := c.totals()
+				acknowledged, failed = acknowledged+done, failed+errors
+			}
 		}
 	}
 	consumed, held, err := p.consumed(ctx, conn)

@@ -177,7 +177,7 @@ func TestPoolsMustAddUp(t *testing.T) {
 		callers := &contestant{callers: []*caller{{done: c.done, errors: c.failed}}}
 		r := &run{rows: []*row{{organizations: 2, turns: callers}}}
 		conn := fakePool{consumed: c.consumed, held: c.held}
-		err := r.checkPool(t.Context(), conn, "turns", p, 2, func(row *row) *contestant { return row.turns })
+		err := r.checkPool(t.Context(), conn, "turns", p, 2, func(row *row) []*contestant { return []*contestant{row.turns} })
 		if (err == nil) != c.right {
 			t.Errorf("%s: got %v", name, err)
 		}

@@ -9,7 +9,8 @@ import (
 // row is one number of callers on one number of organizations, with what was measured of it.
 type row struct {
 	callers, organizations int
-	naive, empty, turns    *contestant // The ceilings are nil where they are left out.
+	naive, empty, turns    *contestant // The ceilings are nil where they are left out,
+	tokens                 *contestant // and so are turns that tell tokens.
 	resident, peak         int64       // Bytes of meterd, at the end of its last slice.
 }
 
@@ -35,6 +36,11 @@ func (r *run) newRow(callers, organizations int) *row {
 	n.turns = newContestant(callers, r.busy, func(i int) work {
 		return newTurns(r.connections[i%len(r.connections)], p.turns, name(i))
 	})
+	if r.Tokens {
+		n.tokens = newContestant(callers, r.busy, func(i int) work {
+			return newTokenTurns(r.connections[i%len(r.connections)], p.turns, "t"+name(i))
+		})
+	}
 	if !r.Ceilings {
 		return n
 	}
@@ -65,6 +71,7 @@ func (r *row) slice(ctx context.Context, length time.Duration, rate float64) err
 	r.naive.slice(ctx, slice{length: length})
 	r.empty.slice(ctx, slice{length: length})
 	r.turns.slice(ctx, slice{length: length, rate: rate})
+	r.tokens.slice(ctx, slice{length: length, rate: rate})
 	return ctx.Err()
 }
 
@@ -80,7 +87,7 @@ func (c *contestant) slice(ctx context.Context, s slice) {
 
 // forget drops what was measured, but not what was done.
 func (r *row) forget() {
-	for _, c := range []*contestant{r.naive, r.empty, r.turns} {
+	for _, c := range []*contestant{r.naive, r.empty, r.turns, r.tokens} {
 		if c != nil {
 			c.tally = newTally()
 		}

@@ -37,6 +37,18 @@ func newTurns(conn grpc.ClientConnInterface, p population, name string) *turns {
 	}
 }
 
+// newTokenTurns is the same turns, told by their tokens and priced by the service.
+func newTokenTurns(conn grpc.ClientConnInterface, p population, name string) *turns {
+	t := newTurns(conn, p, name)
+	t.reserve.EstimateMicros = 0
+	t.reserve.EstimateUsage = &meterv1.EstimateUsage{
+		Model: turnModel, InputTokens: turnInput, MaxOutputTokens: turnEstimate - turnInput,
+	}
+	t.commit.ActualMicros = nil
+	t.commit.TokenUsage = &meterv1.TokenUsage{InputTokens: turnInput, OutputTokens: turnCost - turnInput}
+	return t
+}
+
 func newRandom() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
 
 // do runs one turn. The latency of its Commit counts from the answer to its Reserve.

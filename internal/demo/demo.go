@@ -4,11 +4,15 @@ package demo
 
 import (
 	"context"
+	_ "embed" // The selected prices.
 	"fmt"
 	"io"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -38,6 +42,9 @@ func Show(ctx context.Context, address, grpcurl string, out io.Writer) error {
 // furnish makes a plan, a firm on it, three seats with no access, a cap and no bound, and a pool with something in it.
 func furnish(ctx context.Context, conn *grpc.ClientConn) error {
 	organizations, pools := meterv1.NewOrganizationServiceClient(conn), meterv1.NewPoolServiceClient(conn)
+	if err := putPrices(ctx, meterv1.NewPriceServiceClient(conn)); err != nil {
+		return err
+	}
 	if _, err := organizations.PutPlan(ctx, &meterv1.PutPlanRequest{Plan: plan()}); err != nil {
 		return err
 	}
@@ -57,6 +64,24 @@ func furnish(ctx context.Context, conn *grpc.ClientConn) error {
 	_, err := pools.TopUp(ctx, &meterv1.TopUpRequest{
 		OrganizationId: organizationID, RequestId: "demo-pack-1", AmountMicros: 100 * unit, Reference: "demo invoice 1",
 	})
+	return err
+}
+
+// selected are the prices of some models, with where they come from.
+//
+//go:embed prices.json
+var selected []byte
+
+// putPrices puts the default price book, unless there is one: somebody may have changed it.
+func putPrices(ctx context.Context, prices meterv1.PriceServiceClient) error {
+	book := &meterv1.PriceBook{}
+	if err := protojson.Unmarshal(selected, book); err != nil {
+		return fmt.Errorf("the selected prices: %w", err)
+	}
+	_, err := prices.PutPriceBook(ctx, &meterv1.PutPriceBookRequest{PriceBook: book, ExpectedVersion: proto.Int64(0)})
+	if status.Code(err) == codes.FailedPrecondition {
+		return nil
+	}
 	return err
 }
 

@@ -14,12 +14,16 @@ var script = template.Must(template.New("script").Parse(`
 
 turn=demo-$(date +%s)
 
-# Before a turn: hold what it may cost, 1.2 ACU, and keep the id of the hold.
-held=$({{.Call}} '{"organizationId": "acme", "memberId": "ada", "requestId": "'$turn'-1", "estimateMicros": 1200000}' {{.To}}.MeteringService/Reserve)
+# Before a turn: hold what it may cost, by the price of the model, and keep the id of the hold.
+held=$({{.Call}} '{"organizationId": "acme", "memberId": "ada", "requestId": "'$turn'-1", "estimateUsage": {"model": "gpt-4o", "inputTokens": 1800, "maxOutputTokens": 4096}}' {{.To}}.MeteringService/Reserve)
 echo "$held"; id=$(echo "$held" | sed -n 's/.*"reservationId": "\([^"]*\)".*/\1/p')
 
-# After it: charge what it did cost. The allowance pays first, then the pool.
-{{.Call}} '{"organizationId": "acme", "reservationId": "'$id'", "actualMicros": 950000, "tokenUsage": {"inputTokens": 1800, "outputTokens": 420}}' {{.To}}.MeteringService/Commit
+# After it: charge the tokens it did use. The allowance pays first, then the pool.
+{{.Call}} '{"organizationId": "acme", "reservationId": "'$id'", "tokenUsage": {"inputTokens": 1800, "outputTokens": 420}}' {{.To}}.MeteringService/Commit
+
+# How that price comes about, and what is said of a model that has none: UNPRICED_MODEL, with the nearest names.
+{{.Call}} '{"organizationId": "acme", "model": "gpt-4o", "tokenUsage": {"inputTokens": 1800, "outputTokens": 420}}' {{.To}}.PriceService/Quote
+{{.Call}} '{"organizationId": "acme", "model": "gpt-4p", "tokenUsage": {"inputTokens": 1800, "outputTokens": 420}}' {{.To}}.PriceService/Quote
 
 # cy has 5 ACU of allowance and no access to the pool. A turn of 8 ACU is stopped: EXTRA_USAGE_NOT_ENABLED.
 {{.Call}} '{"organizationId": "acme", "memberId": "cy", "requestId": "'$turn'-2", "estimateMicros": 8000000}' {{.To}}.MeteringService/Reserve

@@ -58,6 +58,12 @@ func auditCharges(t rapid.TB, f *firm) {
 	paid, recorded := map[layer]meter.Micros{}, map[layer]meter.Micros{}
 	for id, r := range f.reservations {
 		c := r.Charge
+		if settled := r.State == meter.Committed || r.State == meter.Released; settled != (r.Basis != 0) {
+			t.Fatalf("%s is %s and its cost has the basis %s", r.RequestID, reservationStates[r.State], bases[r.Basis])
+		}
+		if held := r.HeldAllowance + r.HeldPool; r.Basis == meter.CostHeld && c.Actual != held {
+			t.Fatalf("%s held %d and is charged %d for it", r.RequestID, held, c.Actual)
+		}
 		if min(c.Actual, c.Allowance, c.Pool, c.Overrun) < 0 || c.Allowance+c.Pool+c.Overrun != c.Actual {
 			t.Fatalf("the charge of %s does not add up: %+v", r.RequestID, c)
 		}

@@ -31,6 +31,7 @@ type Needs struct {
 	Refunds         []Key   // By request id.
 	AccessChanges   []IDKey
 	Plans           []string
+	PriceBooks      []string
 }
 
 // Outcome is the answer to a command that was not refused; each command says which parts it sets.

@@ -15,6 +15,8 @@ import (
 func fingerprintOf(t rapid.TB, c meter.Reserve) meter.Fingerprint {
 	t.Helper()
 	s := meter.NewState("acme", time.Date(2026, 2, 10, 12, 0, 0, 0, time.UTC))
+	s.BookVersions = map[string]int64{meter.DefaultPriceBook: 1}
+	s.Books = map[meter.BookVersion]meter.PriceBook{{ID: meter.DefaultPriceBook, Version: 1}: costsNothing{}}
 	allowance := meter.Micros(1_000_000)
 	s.Organization.Load("acme", meter.Organization{ID: "acme", Calendar: meter.Calendar{Anchor: meter.Anchor{
 		Date: meter.Date{Year: 2026, Month: time.January, Day: 31}, Zone: time.UTC,
@@ -25,6 +27,13 @@ func fingerprintOf(t rapid.TB, c meter.Reserve) meter.Fingerprint {
 		t.Fatalf("%+v: %v", c, err)
 	}
 	return o.Reservation.Fingerprint
+}
+
+// costsNothing prices every model, so that any usage can be reserved.
+type costsNothing struct{}
+
+func (costsNothing) Price(string, meter.TokenUsage, time.Time, meter.Unit) (meter.Micros, error) {
+	return 0, nil
 }
 
 // Every part of a Reserve's content counts, and no two run into each other.
@@ -66,6 +75,40 @@ func TestReserveFingerprintTellsContentApart(t *testing.T) {
 			t.Errorf("%q and %q are taken for the same", name, other)
 		}
 		seen[f] = name
+	}
+}
+
+// So does every part of a usage, but for the output that is expected: what is expected at a retry may be another.
+func TestReserveFingerprintOfUsage(t *testing.T) {
+	told := func(change func(*meter.EstimateUsage)) meter.Fingerprint {
+		u := meter.EstimateUsage{
+			Tokens:    meter.TokenUsage{Input: 1, CachedInput: 2, CacheWrite: 3, Output: 4},
+			MaxOutput: 50, Policy: meter.EstimateLearned,
+		}
+		change(&u)
+		return fingerprintOf(t, meter.Reserve{OrganizationID: "acme", MemberID: "mia", RequestID: "r1", Usage: &u})
+	}
+	asked := told(func(*meter.EstimateUsage) {})
+	seen := map[meter.Fingerprint]string{
+		fingerprintOf(t, meter.Reserve{OrganizationID: "acme", MemberID: "mia", RequestID: "r1"}): "no usage",
+	}
+	for name, change := range map[string]func(*meter.EstimateUsage){
+		"as it is":          func(*meter.EstimateUsage) {},
+		"input":             func(u *meter.EstimateUsage) { u.Tokens.Input++ },
+		"cached input":      func(u *meter.EstimateUsage) { u.Tokens.CachedInput += 9 },
+		"cache write":       func(u *meter.EstimateUsage) { u.Tokens.CacheWrite += 9 },
+		"input into cached": func(u *meter.EstimateUsage) { u.Tokens.Input, u.Tokens.CachedInput = 2, 1 },
+		"most output":       func(u *meter.EstimateUsage) { u.MaxOutput++ },
+		"policy":            func(u *meter.EstimateUsage) { u.Policy = meter.EstimateMaximum },
+	} {
+		f := told(change)
+		if other, ok := seen[f]; ok {
+			t.Errorf("%q and %q are taken for the same", name, other)
+		}
+		seen[f] = name
+	}
+	if told(func(u *meter.EstimateUsage) { u.Tokens.Output = 7 }) != asked {
+		t.Error("what is expected of the output makes a difference")
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 // the real store does, so a rule that looks at a row it did not ask for does not find it.
 type memory struct {
 	plans map[string]meter.Plan
+	books map[string][]meter.PriceBook // Their versions, from the first.
 	firms map[string]*firm
 }
 
@@ -38,7 +39,7 @@ type result struct {
 }
 
 func newMemory() *memory {
-	return &memory{plans: map[string]meter.Plan{}, firms: map[string]*firm{}}
+	return &memory{plans: map[string]meter.Plan{}, books: map[string][]meter.PriceBook{}, firms: map[string]*firm{}}
 }
 
 // apply runs the commands as one batch: load, give back what is due, apply in order, save. It checks on the way that a
@@ -109,6 +110,11 @@ func (m *memory) load(id string, now time.Time, n meter.Needs) *meter.State {
 			s.Plans[planID] = plan
 		}
 	}
+	s.BookVersions, s.Books = map[string]int64{}, map[meter.BookVersion]meter.PriceBook{}
+	for _, bookID := range append(n.PriceBooks, f.organization[id].PriceBook()) {
+		s.BookVersions[bookID] = int64(len(m.books[bookID]))
+		m.openBook(s, meter.BookVersion{ID: bookID, Version: s.BookVersions[bookID]})
+	}
 	load(&s.Members, f.members, keysOf(id, n.Members)...)
 	load(&s.Extensions, f.extensions, keysOf(id, n.Extensions)...)
 	load(&s.Changes, f.changes, idsOf(id, n.AccessChanges)...)
@@ -123,7 +129,18 @@ func (m *memory) load(id string, now time.Time, n meter.Needs) *meter.State {
 		load(&s.Movements, f.movements, meter.MovementKey{Kind: meter.EntryRefund, RequestID: requestID})
 	}
 	f.loadReservations(s, n)
+	for _, reservationID := range s.Reservations.Keys() {
+		r, _ := s.Reservations.Get(reservationID)
+		m.openBook(s, r.Book)
+	}
 	return s
+}
+
+// openBook adds a version of a price book to a state, if there is one.
+func (m *memory) openBook(s *meter.State, v meter.BookVersion) {
+	if v.Version > 0 {
+		s.Books[v] = m.books[v.ID][v.Version-1]
+	}
 }
 
 // loadReservations adds the reservations that were asked for and those that are due, with their members and periods.
@@ -171,7 +188,7 @@ func (m *memory) save(t rapid.TB, id string, s *meter.State) {
 
 // clone answers a store of its own with the same rows. Rows are never changed in place, so copying the maps will do.
 func (m *memory) clone() *memory {
-	other := &memory{plans: maps.Clone(m.plans), firms: map[string]*firm{}}
+	other := &memory{plans: maps.Clone(m.plans), books: maps.Clone(m.books), firms: map[string]*firm{}}
 	for id, f := range m.firms {
 		other.firms[id] = &firm{
 			organization: maps.Clone(f.organization), members: maps.Clone(f.members), periods: maps.Clone(f.periods),
@@ -248,7 +265,7 @@ func pictureOf(s *meter.State) []any {
 	return []any{
 		rowsOf(&s.Organization), maps.Clone(s.Plans), rowsOf(&s.Members), rowsOf(&s.Periods), rowsOf(&s.Reservations),
 		rowsOf(&s.Extensions), rowsOf(&s.Movements), rowsOf(&s.Changes), maps.Clone(s.Requests), maps.Clone(s.RefundedOf),
-		maps.Clone(s.OtherMembers), slices.Clone(s.Entries()), s.Due,
+		maps.Clone(s.OtherMembers), slices.Clone(s.Entries()), s.Due, maps.Clone(s.BookVersions), maps.Clone(s.Books),
 	}
 }
 

@@ -30,6 +30,9 @@ var messages = map[Reason]string{
 	IndividualHasOneMember: "An organization on an individual plan has one active member: remove that one first.",
 	UnitImmutable:          "An organization's unit cannot be changed.",
 	AmountOutOfRange:       "The sum would pass the range of an amount.",
+	PriceBookNotFound:      "There is no such price book, or no such version of it.",
+	UnpricedModel:          "The price book has no price for these tokens of this model: put a price, or tell the amount.",
+	PriceBookChanged:       "The price book was changed meanwhile: read its current version, and decide anew.",
 	Overloaded:             "The service is busy and did not apply the request: send the same request again.",
 	Unavailable:            "The service is unavailable: send the same request again, it will be applied once.",
 }

@@ -56,31 +56,54 @@ func (m *model) reserve(c meter.Reserve) (meter.Reason, *modelTurn) {
 	if m.abused(c.MemberID) {
 		return meter.AbuseLimitReached, nil
 	}
-	a, p, no := m.hold(c.MemberID, m.period(), c.Estimate, c.Minimum)
+	estimate, least, priced := m.estimate(c)
+	if !priced {
+		return meter.UnpricedModel, nil
+	}
+	a, p, no := m.hold(c.MemberID, m.period(), estimate, least)
 	if no != "" {
 		return no, nil
 	}
 	turn := &modelTurn{
-		asked: c, state: meter.Held, allowance: a, pool: p, estimate: c.Estimate,
-		period: m.period(), expires: m.now.Add(c.TimeToLive),
+		asked: c, state: meter.Held, allowance: a, pool: p, estimate: estimate,
+		period: m.period(), expires: m.now.Add(c.TimeToLive), version: len(m.rates),
 	}
 	m.turns = append(m.turns, turn)
 	return "", turn
 }
 
+// estimate is what a turn is to hold, and the least of it.
+func (m *model) estimate(c meter.Reserve) (estimate, least meter.Micros, priced bool) {
+	if c.Usage == nil {
+		return c.Estimate, c.Minimum, true
+	}
+	cost, priced := m.price(c.Turn.Model, c.Usage.Tokens, len(m.rates))
+	estimate = max(1, cost)
+	if c.Minimum == 0 {
+		return estimate, estimate, priced
+	}
+	return estimate, min(c.Minimum, estimate), priced
+}
+
 // said is what a retry must repeat.
 func said(c meter.Reserve) string {
-	return fmt.Sprint(c.MemberID, c.Estimate, c.Minimum, c.TimeToLive, c.Turn)
+	words := fmt.Sprint(c.MemberID, c.Estimate, c.Minimum, c.TimeToLive, c.Turn)
+	if c.Usage != nil {
+		words += fmt.Sprint(c.Usage.Tokens.Input, c.Usage.MaxOutput, c.Usage.Policy)
+	}
+	return words
 }
 
 func (m *model) commit(c meter.Commit) (meter.Reason, *modelTurn) {
 	turn := m.turn(c.ReservationID)
-	switch {
-	case turn == nil:
+	if turn == nil {
 		return meter.ReservationNotFound, nil
+	}
+	actual, basis := m.cost(turn, c.Actual, c.ByTokens, c.Tokens)
+	switch {
 	case turn.state == meter.Released:
 		return meter.AlreadyReleased, nil
-	case turn.state == meter.Committed && (turn.charge.Actual != c.Actual || turn.tokens != c.Tokens):
+	case turn.state == meter.Committed && (turn.charge.Actual != actual || turn.tokens != c.Tokens):
 		return meter.AlreadyCommitted, nil
 	case turn.state == meter.Committed:
 		return "", turn
@@ -92,10 +115,11 @@ func (m *model) commit(c meter.Commit) (meter.Reason, *modelTurn) {
 		own = turn.pool
 		a = m.allowanceRoomWithout(turn)
 	}
-	charge := meter.Charge{Actual: c.Actual}
-	charge.Allowance = min(c.Actual, a)
-	charge.Pool = min(c.Actual-charge.Allowance, own+further)
-	charge.Overrun = c.Actual - charge.Allowance - charge.Pool
+	charge := meter.Charge{Actual: actual}
+	charge.Allowance = min(actual, a)
+	charge.Pool = min(actual-charge.Allowance, own+further)
+	charge.Overrun = actual - charge.Allowance - charge.Pool
+	turn.basis = basis
 	m.settle(turn, meter.Committed, charge, c.Tokens)
 	return "", turn
 }
@@ -119,9 +143,11 @@ func (m *model) release(c meter.Release) (meter.Reason, *modelTurn) {
 		return "", turn
 	}
 	var charge meter.Charge
+	turn.basis = meter.CostAmount
 	if m.plan.FailedTurns == meter.FailedTurnUseAllowance {
-		a := min(c.Actual, m.allowanceRoomWithout(turn))
-		charge = meter.Charge{Actual: c.Actual, Allowance: a, Overrun: c.Actual - a}
+		charge.Actual, turn.basis = m.cost(turn, c.Actual, c.ByTokens, c.Tokens)
+		charge.Allowance = min(charge.Actual, m.allowanceRoomWithout(turn))
+		charge.Overrun = charge.Actual - charge.Allowance
 	}
 	m.settle(turn, meter.Released, charge, c.Tokens)
 	return "", turn

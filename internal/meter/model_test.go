@@ -13,6 +13,7 @@ type model struct {
 	calendar   meter.Calendar
 	plans      map[string]meter.Plan
 	plan       meter.Plan
+	rates      []meter.Micros // What a token of "small" costs, version by version of the price book.
 	suspended  bool
 	seats      map[string]*modelSeat
 	turns      []*modelTurn
@@ -44,6 +45,8 @@ type modelTurn struct {
 	charge          meter.Charge
 	tokens          meter.TokenUsage
 	late            bool
+	version         int // Of the price book, counting from 1.
+	basis           meter.CostBasis
 }
 
 // expire ends the turns whose time to live is over.
@@ -174,6 +177,25 @@ func (m *model) abused(member string) bool {
 		sum += tokens.count
 	}
 	return sum >= m.plan.Abuse.Tokens && m.now.Before(opened.Add(m.plan.Abuse.Window))
+}
+
+// price is what tokens cost by a version of the book, which knows one model.
+func (m *model) price(name string, tokens meter.TokenUsage, version int) (cost meter.Micros, ok bool) {
+	if version == 0 || name != "small" {
+		return 0, false
+	}
+	return meter.Micros(tokens.Total()) * m.rates[version-1], true
+}
+
+// cost is what a turn is said to have cost, or what its tokens do, or what it held if that has no price.
+func (m *model) cost(turn *modelTurn, told meter.Micros, byTokens bool, tokens meter.TokenUsage) (meter.Micros, meter.CostBasis) {
+	if !byTokens {
+		return told, meter.CostAmount
+	}
+	if cost, ok := m.price(turn.asked.Turn.Model, tokens, turn.version); ok {
+		return cost, meter.CostTokens
+	}
+	return turn.allowance + turn.pool, meter.CostHeld
 }
 
 // settle ends a turn with its charge, which was worked out with the turn's own hold given back.

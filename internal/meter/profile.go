@@ -15,13 +15,19 @@ type PutOrganization struct {
 // Organization is the one to put.
 func (c PutOrganization) Organization() string { return c.OrganizationID }
 
-// Need names the plan.
-func (c PutOrganization) Need(n *Needs) { n.Plans = append(n.Plans, c.PlanID) }
+// Need names the plan, and the price book by which the batch's next turns are priced.
+func (c PutOrganization) Need(n *Needs) {
+	n.Plans = append(n.Plans, c.PlanID)
+	n.PriceBooks = append(n.PriceBooks, priceBookOr(c.PriceBookID))
+}
 
 // Apply never touches the balance. The plan counts at once; a changed anchor takes effect when the running period ends.
 func (c PutOrganization) Apply(s *State) (Outcome, error) {
 	if _, ok := s.Plans[c.PlanID]; !ok {
 		return Outcome{}, about(PlanNotFound, "plan_id", c.PlanID)
+	}
+	if c.PriceBookID != "" && s.BookVersions[c.PriceBookID] == 0 {
+		return Outcome{}, about(PriceBookNotFound, "price_book_id", c.PriceBookID)
 	}
 	o, exists := s.Organization.Get(c.OrganizationID)
 	switch {

@@ -32,19 +32,44 @@ func drawReserve(p *rehearsal, t *rapid.T) meter.Command {
 	if rapid.Bool().Draw(t, "with minimum") {
 		least = rapid.Int64Range(1, estimate).Draw(t, "minimum")
 	}
+	model := rapid.SampledFrom([]string{"small", "small", "unknown", ""}).Draw(t, "model")
+	usage := drawUsage(t)
+	if usage != nil {
+		estimate, least = 0, rapid.SampledFrom([]int64{0, 0, 20, 500}).Draw(t, "least")
+	}
 	lives := []time.Duration{time.Second, time.Minute, meter.DefaultTimeToLive, meter.MaxTimeToLive, meter.MaxTimeToLive}
 	return meter.Reserve{
 		OrganizationID: "acme", RequestID: request, ReservationID: drawTurn(t, request), MemberID: drawMemberID(t),
-		Estimate: meter.Micros(estimate), Minimum: meter.Micros(least), TimeToLive: rapid.SampledFrom(lives).Draw(t, "ttl"),
+		Estimate: meter.Micros(estimate), Usage: usage, Minimum: meter.Micros(least),
+		TimeToLive: rapid.SampledFrom(lives).Draw(t, "ttl"), Turn: meter.Turn{Model: model},
 	}
 }
 
+// drawUsage draws what a turn is expected to use; nil: an amount is told.
+func drawUsage(t *rapid.T) *meter.EstimateUsage {
+	if rapid.IntRange(0, 2).Draw(t, "by usage") > 0 {
+		return nil
+	}
+	u := &meter.EstimateUsage{MaxOutput: rapid.SampledFrom([]int64{0, 20, 40}).Draw(t, "most output"), Policy: meter.EstimateMaximum}
+	u.Tokens = meter.TokenUsage{Input: rapid.SampledFrom([]int64{0, 10}).Draw(t, "input"), Output: u.MaxOutput}
+	if rapid.Bool().Draw(t, "learned") {
+		u.Policy, u.Tokens.Output = meter.EstimateLearned, rapid.Int64Range(0, u.MaxOutput).Draw(t, "expected")
+	}
+	return u
+}
+
 func drawCommit(p *rehearsal, t *rapid.T) meter.Command {
-	return meter.Commit{OrganizationID: "acme", ReservationID: p.drawKnown(t), Actual: drawAmount(t), Tokens: drawTokens(t)}
+	return meter.Commit{
+		OrganizationID: "acme", ReservationID: p.drawKnown(t), Actual: drawAmount(t), Tokens: drawTokens(t),
+		ByTokens: rapid.Bool().Draw(t, "by tokens"),
+	}
 }
 
 func drawRelease(p *rehearsal, t *rapid.T) meter.Command {
-	return meter.Release{OrganizationID: "acme", ReservationID: p.drawKnown(t), Actual: drawAmount(t), Tokens: drawTokens(t)}
+	return meter.Release{
+		OrganizationID: "acme", ReservationID: p.drawKnown(t), Actual: drawAmount(t), Tokens: drawTokens(t),
+		ByTokens: rapid.Bool().Draw(t, "by tokens"),
+	}
 }
 
 func drawExtend(p *rehearsal, t *rapid.T) meter.Command {

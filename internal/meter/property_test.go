@@ -3,12 +3,14 @@ package meter_test
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/spillway-metering/spillway/internal/meter"
+	"github.com/spillway-metering/spillway/internal/price"
 )
 
 // Whatever commands come in whatever batches, the rules decide as the plain model does, and what is promised holds after
@@ -20,6 +22,9 @@ func TestRulesFollowTheModel(t *testing.T) {
 		p := newRehearsal(t)
 		for range rapid.IntRange(1, 45).Draw(t, "batches") {
 			p.now = p.now.Add(rapid.SampledFrom(waits).Draw(t, "wait"))
+			if rapid.IntRange(0, 7).Draw(t, "new prices") == 0 {
+				p.putPrices(t)
+			}
 			batch := make([]meter.Command, rapid.IntRange(1, 6).Draw(t, "commands"))
 			for i := range batch {
 				batch[i] = p.draw(t)
@@ -73,6 +78,19 @@ func newRehearsal(t *rapid.T) *rehearsal {
 		meter.SetAccess{OrganizationID: "acme", MemberID: "tom", Access: meter.Access{Kind: meter.AccessCapped, Cap: 150}},
 	})
 	return p
+}
+
+// putPrices makes a version of the price book that all turns reserved from now on are priced by.
+func (p *rehearsal) putPrices(t *rapid.T) {
+	rate := rapid.IntRange(0, 4).Draw(t, "rate")
+	p.model.rates = append(p.model.rates, meter.Micros(rate))
+	perMillion, err := price.ParseDecimal(strconv.Itoa(rate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.store.putBook(t, price.Book{ID: meter.DefaultPriceBook, Unit: meter.UnitUSD, Models: []price.Model{
+		{Name: "small", Prices: []price.Price{{Rates: price.Rates{Input: &perMillion, Output: &perMillion}}}},
+	}})
 }
 
 func limitOf(tokens int64) meter.AbuseLimit {
@@ -131,7 +149,7 @@ func turnOf(r meter.Reservation) modelTurn {
 	return modelTurn{
 		asked: meter.Reserve{ReservationID: r.ID, MemberID: r.MemberID, RequestID: r.RequestID},
 		state: r.State, allowance: r.HeldAllowance, pool: r.HeldPool, estimate: r.Estimate, period: r.PeriodStart,
-		expires: r.ExpiresAt, charge: r.Charge, tokens: r.Tokens, late: r.Late,
+		expires: r.ExpiresAt, charge: r.Charge, tokens: r.Tokens, late: r.Late, version: int(r.Book.Version), basis: r.Basis,
 	}
 }
 

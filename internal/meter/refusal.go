@@ -34,6 +34,9 @@ const (
 	IndividualHasOneMember      Reason = "INDIVIDUAL_HAS_ONE_MEMBER"
 	UnitImmutable               Reason = "UNIT_IMMUTABLE"
 	AmountOutOfRange            Reason = "AMOUNT_OUT_OF_RANGE"
+	PriceBookNotFound           Reason = "PRICE_BOOK_NOT_FOUND"
+	UnpricedModel               Reason = "UNPRICED_MODEL"
+	PriceBookChanged            Reason = "PRICE_BOOK_CHANGED"
 
 	// The transient reasons, given by those who carry a command rather than by the rules: the same request may be sent
 	// again, and will be applied once.

@@ -33,8 +33,11 @@ type Reservation struct {
 	PeriodStart   time.Time // The period to which the turn belongs, however late it is settled.
 	CreatedAt     time.Time
 	ExpiresAt     time.Time
-	SettledAt     time.Time // Zero while Held.
+	SettledAt     time.Time   // Zero while Held.
+	Book          BookVersion // By which its tokens are priced: the organization's when it was made.
+	Policy        EstimatePolicy
 	Charge        Charge
+	Basis         CostBasis
 	Turn          Turn
 	Tokens        TokenUsage
 	Late          bool   // Settled after it had expired.

@@ -20,8 +20,9 @@ type Reserve struct {
 	ReservationID  UUID // Made by the server before the first try, so that a second try makes the same reservation.
 	MemberID       string
 	RequestID      string
-	Estimate       Micros // At least 1.
-	Minimum        Micros // 1 to Estimate.
+	Estimate       Micros         // At least 1, unless Usage is to be priced.
+	Usage          *EstimateUsage // Nil: Estimate is told.
+	Minimum        Micros         // 1 to Estimate; of a usage at most its price is asked, and 0 asks for the whole.
 	TimeToLive     time.Duration
 	Turn           Turn
 }
@@ -50,12 +51,15 @@ func (c Reserve) Apply(s *State) (Outcome, error) {
 	if err := t.abused(); err != nil {
 		return Outcome{}, err
 	}
-	allowance, pool := t.split(c.Estimate)
-	if allowance+pool < c.Minimum {
-		return Outcome{}, t.hardStop(c.Minimum)
+	r, minimum, err := c.reservation(s, t)
+	if err != nil {
+		return Outcome{}, err
 	}
-	t.hold(allowance, pool)
-	r := c.reservation(t, allowance, pool)
+	r.HeldAllowance, r.HeldPool = t.split(r.Estimate)
+	if r.HeldAllowance+r.HeldPool < minimum {
+		return Outcome{}, t.hardStop(minimum)
+	}
+	t.hold(r.HeldAllowance, r.HeldPool)
 	t.org.noteHold(r)
 	s.keep(&t)
 	s.Reservations.Put(r.ID, r)
@@ -75,12 +79,26 @@ func (c Reserve) again(s *State, id UUID) (Outcome, error) {
 	return Outcome{Reservation: &r, Meter: t.meter()}, nil
 }
 
-func (c Reserve) reservation(t seat, allowance, pool Micros) Reservation {
-	return Reservation{
+// reservation is what is to be held, and the least of it with which the turn may run. Where its usage is priced, it holds
+// at least one micro, though the model may be free.
+func (c Reserve) reservation(s *State, t seat) (r Reservation, minimum Micros, err error) {
+	r = Reservation{
 		ID: c.ReservationID, MemberID: c.MemberID, RequestID: c.RequestID, Fingerprint: c.fingerprint(),
-		State: Held, Estimate: c.Estimate, HeldAllowance: allowance, HeldPool: pool,
-		PeriodStart: t.period.Start, CreatedAt: t.now, ExpiresAt: expiry(t.now, c.TimeToLive), Turn: c.Turn,
+		State: Held, Estimate: c.Estimate, Book: s.currentBook(t.org), Turn: c.Turn,
+		PeriodStart: t.period.Start, CreatedAt: t.now, ExpiresAt: expiry(t.now, c.TimeToLive),
 	}
+	if c.Usage == nil {
+		return r, c.Minimum, nil
+	}
+	price, err := s.price(r.Book, c.Turn.Model, c.Usage.Tokens, t.now, t.org.Unit)
+	if err != nil {
+		return r, 0, err
+	}
+	r.Estimate, r.Policy = max(1, price), c.Usage.Policy
+	if c.Minimum == 0 {
+		return r, r.Estimate, nil
+	}
+	return r, min(c.Minimum, r.Estimate), nil
 }
 
 // expiry is when a time to live that begins now is over, to the microsecond, which is as fine as the store keeps time.
@@ -93,6 +111,11 @@ func (c Reserve) fingerprint() Fingerprint {
 	parts := []string{
 		c.MemberID, strconv.FormatInt(int64(c.Estimate), 10), strconv.FormatInt(int64(c.Minimum), 10),
 		c.TimeToLive.String(), c.Turn.Model, c.Turn.ConversationID, c.Turn.TurnID,
+	}
+	if u := c.Usage; u != nil {
+		asked := u.Tokens
+		asked.Output = u.MaxOutput // What is expected of it may be another at the retry.
+		parts = append(parts, fmt.Sprintf("%+v %d", asked, u.Policy))
 	}
 	labels := make([]string, 0, len(c.Turn.Labels))
 	for name, value := range c.Turn.Labels {

@@ -135,7 +135,11 @@ func (s *script) turnFacts(r meter.Reservation) map[string]string {
 	facts := map[string]string{
 		"made": "by another try", "member": r.MemberID, "estimate": r.Estimate.String(),
 		"period": s.clock(r.PeriodStart), "expires": s.clock(r.ExpiresAt), "late": yesNo(r.Late),
-		"tokens": strconv.FormatInt(r.Tokens.Total(), 10),
+		"tokens": strconv.FormatInt(r.Tokens.Total(), 10), "book": "none", "policy": policies[r.Policy],
+		"basis": bases[r.Basis],
+	}
+	if r.Book != (meter.BookVersion{}) {
+		facts["book"] = fmt.Sprintf("%s:%d", r.Book.ID, r.Book.Version)
 	}
 	if r.ID == uuidOf(s.org, r.RequestID, "") {
 		facts["made"] = "by the first try"

@@ -177,6 +177,12 @@ var (
 	reservationStates = map[meter.ReservationState]string{
 		meter.Held: "held", meter.Committed: "committed", meter.Released: "released", meter.Expired: "expired",
 	}
+	policies = map[meter.EstimatePolicy]string{
+		0: "none", meter.EstimateMaximum: "MAXIMUM", meter.EstimateLearned: "LEARNED",
+	}
+	bases = map[meter.CostBasis]string{
+		0: "none", meter.CostAmount: "AMOUNT", meter.CostTokens: "TOKENS", meter.CostHeld: "HELD",
+	}
 	entryKinds = map[meter.EntryKind]string{
 		meter.EntryTopUp: "TOP_UP", meter.EntryRefund: "REFUND", meter.EntryPoolCharge: "POOL_CHARGE",
 		meter.EntryAllowanceCharge: "ALLOWANCE_CHARGE",

@@ -14,6 +14,7 @@ var stages = map[string]func(*script, *request){
 		p := planOf(r)
 		s.store.plans[p.ID] = p
 	},
+	"book":  func(s *script, r *request) { s.store.putBook(r.t, bookOf(r)) },
 	"in":    func(s *script, r *request) { s.org = r.arg() },
 	"at":    func(s *script, r *request) { s.now = moment(r.t, r.arg()).UTC() },
 	"after": func(s *script, r *request) { s.now = s.now.Add(r.duration(r.arg())) },
@@ -66,6 +67,7 @@ func putOrganization(s *script, r *request) meter.Command {
 		Anchor:               anchorAt(r.t, r.option("anchor", "2026-01-31"), r.option("zone", "UTC")),
 		State:                named(r, organizationStates, r.option("state", "ACTIVE")),
 		PoolVisibleToMembers: r.option("visible", "no") == "yes",
+		PriceBookID:          r.option("book", ""),
 	}
 }
 
@@ -109,17 +111,38 @@ func refund(s *script, r *request) meter.Command {
 	}
 }
 
-// reserve r1 mia 120 min=100 ttl=10m
+// reserve r1 mia 120 min=100 ttl=10m, or reserve r1 mia model=small use=10/20 expect=15
 func reserve(s *script, r *request) meter.Command {
 	r.t.Helper()
-	id, member, estimate := r.arg(), r.arg(), r.arg()
-	return meter.Reserve{
-		OrganizationID: s.org, RequestID: id, MemberID: member, Estimate: r.amount(estimate),
+	id, member := r.arg(), r.arg()
+	c := meter.Reserve{
+		OrganizationID: s.org, RequestID: id, MemberID: member,
 		ReservationID: uuidOf(s.org, id, r.option("try", "")),
-		Minimum:       r.amount(r.option("min", estimate)),
 		TimeToLive:    r.duration(r.option("ttl", meter.DefaultTimeToLive.String())),
 		Turn:          meter.Turn{Model: r.option("model", "")},
 	}
+	least := "0"
+	if c.Usage = usageOf(r); c.Usage == nil {
+		least = r.arg()
+		c.Estimate = r.amount(least)
+	}
+	c.Minimum = r.amount(r.option("min", least))
+	return c
+}
+
+// usageOf is what a turn is expected to use; nil: the line tells an amount.
+func usageOf(r *request) *meter.EstimateUsage {
+	r.t.Helper()
+	use := r.option("use", "")
+	if use == "" {
+		return nil
+	}
+	tokens := inputAndOutput(r, use)
+	u := &meter.EstimateUsage{Tokens: tokens, MaxOutput: tokens.Output, Policy: meter.EstimateMaximum}
+	if expected := r.option("expect", ""); expected != "" {
+		u.Tokens.Output, u.Policy = r.number64(expected), meter.EstimateLearned
+	}
+	return u
 }
 
 // extend x1 r1 50 ttl=1h
@@ -131,26 +154,34 @@ func extend(s *script, r *request) meter.Command {
 	}
 }
 
-// commit r1 90 tokens=10
+// commit r1 90 tokens=10, or commit r1 used=10/20
 func commit(s *script, r *request) meter.Command {
 	r.t.Helper()
-	return meter.Commit{
-		OrganizationID: s.org, ReservationID: uuidOf(s.org, r.arg(), ""), Actual: r.amount(r.arg()), Tokens: tokensOf(r),
+	c := meter.Commit{OrganizationID: s.org, ReservationID: uuidOf(s.org, r.arg(), "")}
+	if c.ByTokens = r.options["used"] != "" && len(r.args) == 0; !c.ByTokens {
+		c.Actual = r.amount(r.arg())
 	}
+	c.Tokens = tokensOf(r)
+	return c
 }
 
-// release r1 cost=90 tokens=10 because="the model was down"
+// release r1 cost=90 tokens=10 because="the model was down", or release r1 used=10/20
 func release(s *script, r *request) meter.Command {
 	r.t.Helper()
 	return meter.Release{
-		OrganizationID: s.org, ReservationID: uuidOf(s.org, r.arg(), ""), Actual: r.amount(r.option("cost", "0")),
-		Tokens: tokensOf(r), Reason: r.option("because", ""),
+		OrganizationID: s.org, ReservationID: uuidOf(s.org, r.arg(), ""),
+		ByTokens: r.options["used"] != "" && r.options["cost"] == "",
+		Actual:   r.amount(r.option("cost", "0")),
+		Tokens:   tokensOf(r), Reason: r.option("because", ""),
 	}
 }
 
-// tokensOf spreads the tokens over the classes, so that one that is not counted is missed.
+// tokensOf are those told class by class, or so many spread over the classes, so that one that is not counted is missed.
 func tokensOf(r *request) meter.TokenUsage {
 	r.t.Helper()
+	if used := r.option("used", ""); used != "" {
+		return inputAndOutput(r, used)
+	}
 	n := r.number64(r.option("tokens", "0"))
 	return meter.TokenUsage{Input: n - 4*(n/5), CachedInput: n / 5, CacheWrite: n / 5, Output: n / 5, Reasoning: n / 5}
 }

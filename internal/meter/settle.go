@@ -4,7 +4,8 @@ package meter
 type Commit struct {
 	OrganizationID string
 	ReservationID  UUID
-	Actual         Micros // At least 0.
+	Actual         Micros // At least 0, unless ByTokens.
+	ByTokens       bool   // Whether the cost is the price of the tokens.
 	Tokens         TokenUsage
 }
 
@@ -22,22 +23,28 @@ func (c Commit) Apply(s *State) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	actual, basis := c.Actual, CostAmount
+	if c.ByTokens {
+		if actual, basis, err = s.costOf(r, t.org.Unit, c.Tokens); err != nil {
+			return Outcome{}, err
+		}
+	}
 	switch {
-	case r.State == Committed && r.Charge.Actual == c.Actual && r.Tokens == c.Tokens:
+	case r.State == Committed && r.Charge.Actual == actual && r.Tokens == c.Tokens:
 		return Outcome{Reservation: &r, Meter: t.meter()}, nil
 	case r.State == Committed:
 		return Outcome{}, about(AlreadyCommitted, "reservation_id", UUIDString(r.ID))
 	case r.State == Released:
 		return Outcome{}, about(AlreadyReleased, "reservation_id", UUIDString(r.ID))
 	}
-	charge := t.price(r, c.Actual)
-	return s.settle(r, t, Committed, charge, c.Tokens)
+	r.Basis = basis
+	return s.settle(r, t, Committed, t.charged(r, actual), c.Tokens)
 }
 
-// price says who pays for a turn and gives its hold back: the allowance as it stands, then the pool as far as the turn's
+// charged says who pays for a turn and gives its hold back: the allowance as it stands, then the pool as far as the turn's
 // own hold and any further room go, and nobody the rest. Under an access revoked or a cap lowered while the turn ran
 // there is no further room, so it may use what it held and no more.
-func (t *seat) price(r Reservation, actual Micros) Charge {
+func (t *seat) charged(r Reservation, actual Micros) Charge {
 	further := t.poolRoom()
 	own := t.giveBack(r)
 	allowance := min(actual, t.allowanceRoom())
@@ -50,7 +57,8 @@ type Release struct {
 	OrganizationID string
 	ReservationID  UUID
 	Reason         string
-	Actual         Micros // What the turn had cost; at least 0.
+	Actual         Micros // What the turn had cost; at least 0, unless ByTokens.
+	ByTokens       bool   // Whether the cost is the price of the tokens.
 	Tokens         TokenUsage
 }
 
@@ -75,18 +83,27 @@ func (c Release) Apply(s *State) (Outcome, error) {
 		return Outcome{}, about(AlreadyCommitted, "reservation_id", UUIDString(r.ID))
 	case Held, Expired:
 	}
+	actual, basis, err := c.cost(s, r, t)
+	if err != nil {
+		return Outcome{}, err
+	}
 	t.giveBack(r)
-	r.Reason = c.Reason
-	return s.settle(r, t, Released, t.failedCharge(c.Actual), c.Tokens)
+	r.Reason, r.Basis = c.Reason, basis
+	allowance := min(actual, t.allowanceRoom())
+	return s.settle(r, t, Released, Charge{Actual: actual, Allowance: allowance, Overrun: actual - allowance}, c.Tokens)
 }
 
-// failedCharge is what a failed turn uses of the allowance under the plan's policy: never anything of the pool.
-func (t *seat) failedCharge(actual Micros) Charge {
-	if t.plan.FailedTurns != FailedTurnUseAllowance {
-		return Charge{}
+// cost is what a failed turn uses of the allowance, as far as there is room, and never of the pool. Under the plan's policy
+// FREE it costs nothing.
+func (c Release) cost(s *State, r Reservation, t seat) (Micros, CostBasis, error) {
+	switch {
+	case t.plan.FailedTurns != FailedTurnUseAllowance:
+		return 0, CostAmount, nil
+	case c.ByTokens:
+		return s.costOf(r, t.org.Unit, c.Tokens)
+	default:
+		return c.Actual, CostAmount, nil
 	}
-	allowance := min(actual, t.allowanceRoom())
-	return Charge{Actual: actual, Allowance: allowance, Overrun: actual - allowance}
 }
 
 // settle closes a reservation whose hold is back: it uses the charge, counts the tokens, and adds one ledger entry for

@@ -16,7 +16,11 @@ type State struct {
 	Movements    Table[MovementKey, Entry] // Top-ups and refunds that commands named.
 	Changes      Table[UUID, AccessChange]
 
-	Plans        map[string]Plan   // By id; read only, so the states of a batch may share it.
+	// Read only, so the states of a batch may share them.
+	Plans        map[string]Plan           // By id.
+	BookVersions map[string]int64          // The current version of each price book, by its id.
+	Books        map[BookVersion]PriceBook // Those that the organization and its reservations name.
+
 	Requests     map[string]UUID   // Reservations by the request id of their Reserve.
 	RefundedOf   map[string]Micros // What was refunded of a top-up, by its request id.
 	OtherMembers map[string]bool   // Whether there is an active member beside the one named.

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"reflect"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spillway-metering/spillway/internal/meter"
 	"github.com/spillway-metering/spillway/internal/postgres"
+	"github.com/spillway-metering/spillway/internal/price"
 )
 
 // carried is a firm whose state is kept in memory over all batches, beside the database: each batch is applied to both,
@@ -21,6 +23,28 @@ type carried struct {
 	store *postgres.Store
 	plan  meter.Plan
 	state *meter.State
+}
+
+// shelf keeps in memory what was put into the database's price books.
+type shelf struct {
+	versions map[string]int64
+	tables   map[meter.BookVersion]meter.PriceBook
+}
+
+func newShelf() shelf {
+	return shelf{map[string]int64{}, map[meter.BookVersion]meter.PriceBook{}}
+}
+
+// put puts a book into both.
+func (s shelf) put(t rapid.TB, store *postgres.Store, b price.Book) {
+	t.Helper()
+	put, err := store.PutPriceBook(context.Background(), b, nil, "ada")
+	must(t, err)
+	b.Version = put.Version
+	table, err := price.New(b)
+	must(t, err)
+	s.versions[b.ID] = b.Version
+	s.tables[meter.BookVersion{ID: b.ID, Version: b.Version}] = table
 }
 
 // putPlan replaces the firm's plan.

@@ -27,7 +27,7 @@ const (
 		r.held_allowance_micros, r.held_pool_micros, r.period_start, r.created_at, r.expires_at, r.settled_at,
 		r.actual_micros, r.allowance_micros, r.pool_micros, r.overrun_micros, r.model, r.conversation_id, r.turn_id, r.labels,
 		r.input_tokens, r.cached_input_tokens, r.cache_write_tokens, r.output_tokens, r.reasoning_tokens, r.late,
-		r.release_reason`
+		r.release_reason, r.price_book_id, r.price_book_version, r.estimate_policy, r.cost_basis`
 	entryColumns = `l.sequence, l.at, l.kind, l.amount_micros, l.pool_balance_after_micros, coalesce(l.member_id, ''),
 		l.reservation_id, l.reference, l.request_id, coalesce(l.top_up_request_id, ''), l.request_fingerprint`
 )
@@ -153,7 +153,7 @@ func reservationTargets(r *meter.Reservation) []any {
 		(*int64)(&r.Charge.Actual), (*int64)(&r.Charge.Allowance),
 		(*int64)(&r.Charge.Pool), (*int64)(&r.Charge.Overrun), &r.Turn.Model, &r.Turn.ConversationID, &r.Turn.TurnID,
 		&r.Turn.Labels, &r.Tokens.Input, &r.Tokens.CachedInput, &r.Tokens.CacheWrite, &r.Tokens.Output,
-		&r.Tokens.Reasoning, &r.Late, &r.Reason,
+		&r.Tokens.Reasoning, &r.Late, &r.Reason, &r.Book.ID, &r.Book.Version, (*int16)(&r.Policy), (*int16)(&r.Basis),
 	}
 }
 

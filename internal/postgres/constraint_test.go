@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ INSERT INTO ledger_entry VALUES
 	('acme', 3, now(), 3, 20, 70, 'ada', '00000000-0000-0000-0000-000000000001', '', 'r1', NULL, NULL);
 INSERT INTO access_change VALUES ('acme', '00000000-0000-0000-0000-000000000001', 'ada', now(), 'eve', 1, 0, 2, 50);
 INSERT INTO test_clock VALUES (true, '0');
+INSERT INTO price_book VALUES ('list', 1, 1, 1, 'ours', 'none', '2026-02-28', '[]', now(), 'eve');
 `
 
 // impossible holds, by the constraint that refuses them, changes that make an impossible row of a possible one.
@@ -105,7 +107,7 @@ var impossible = map[string][]string{
 		`UPDATE reservation SET held_pool_micros = -1`, `UPDATE reservation SET held_allowance_micros = -1`,
 	},
 	"reservation_expires_after_it_was_made": {`UPDATE reservation SET expires_at = created_at`},
-	"reservation_is_open_or_settled":        {`UPDATE reservation SET state = 2`, `UPDATE reservation SET settled_at = now()`},
+	"reservation_is_open_or_settled":        {`UPDATE reservation SET state = 2, cost_basis = 1`, `UPDATE reservation SET settled_at = now()`},
 	"reservation_charge_adds_up": {
 		`UPDATE reservation SET state = 2, settled_at = now(), actual_micros = 7, allowance_micros = 6`,
 		`UPDATE reservation SET state = 2, settled_at = now(), actual_micros = 1, allowance_micros = 2, pool_micros = -1`,
@@ -124,6 +126,26 @@ var impossible = map[string][]string{
 		`UPDATE reservation SET cache_write_tokens = -1`, `UPDATE reservation SET output_tokens = -1`,
 		`UPDATE reservation SET reasoning_tokens = -1`,
 	},
+
+	"reservation_book_has_a_version": {
+		`UPDATE reservation SET price_book_id = 'list'`, `UPDATE reservation SET price_book_version = 1`,
+		`UPDATE reservation SET price_book_id = 'list', price_book_version = -1`,
+	},
+	"reservation_estimate_policy_is_known": {
+		`UPDATE reservation SET estimate_policy = -1`, `UPDATE reservation SET estimate_policy = 3`,
+	},
+	"reservation_cost_has_a_basis": {
+		`UPDATE reservation SET cost_basis = 1`, `UPDATE reservation SET state = 4, settled_at = now(), cost_basis = 3`,
+		`UPDATE reservation SET state = 2, settled_at = now()`, `UPDATE reservation SET state = 3, settled_at = now()`,
+		`UPDATE reservation SET state = 2, settled_at = now(), cost_basis = 4`,
+		`UPDATE reservation SET state = 3, settled_at = now(), cost_basis = -1`,
+	},
+
+	"price_book_version_once":            {book(1, 1, 0, "[]")},
+	"price_book_version_starts_at_one":   {book(0, 1, 0, "[]"), book(-1, 1, 0, "[]")},
+	"price_book_unit_is_known":           {book(2, 0, 0, "[]"), book(2, 3, 0, "[]")},
+	"price_book_conversion_is_an_amount": {book(2, 1, -1, "[]"), book(2, 1, 1_000_000_000_001, "[]")},
+	"price_book_models_are_a_list":       {book(2, 1, 0, "{}"), book(2, 1, 0, "null"), book(2, 1, 0, `"[]"`)},
 
 	"extension_request_id_once":      {`INSERT INTO extension SELECT * FROM extension`},
 	"extension_reservation_exists":   {`UPDATE extension SET reservation_id = gen_random_uuid()`, `DELETE FROM reservation`},
@@ -168,6 +190,12 @@ func entry(sequence, kind int, request, topUp string) string {
 func change(member string, kind, limit int) string {
 	return `INSERT INTO access_change VALUES ('acme', gen_random_uuid(), ` + member + `, now(), '', 1, 0, ` + digits(kind) +
 		`, ` + digits(limit) + `)`
+}
+
+// book adds a version of a price book.
+func book(version, unit, conversion int, models string) string {
+	return fmt.Sprintf(`INSERT INTO price_book VALUES ('list', %d, %d, %d, '', '', NULL, '%s', now(), '')`,
+		version, unit, conversion, models)
 }
 
 func digits(n int) string { return string([]byte{'0' + byte(n/10), '0' + byte(n%10)}) }
@@ -220,15 +248,16 @@ func TestRecordsAreAppendOnly(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, open(t))
 	exec(t, conn, possibleRows)
-	for table, conflict := range map[string]string{
-		"ledger_entry":  "(organization_id, sequence) DO UPDATE SET amount_micros = 1",
-		"access_change": "(organization_id, change_id) DO UPDATE SET actor = ''",
+	for table, record := range map[string]struct{ at, conflict, truncate string }{
+		"ledger_entry":  {"at", "(organization_id, sequence) DO UPDATE SET amount_micros = 1", "TRUNCATE organization CASCADE"},
+		"access_change": {"at", "(organization_id, change_id) DO UPDATE SET actor = ''", "TRUNCATE organization CASCADE"},
+		"price_book":    {"created_at", "(price_book_id, version) DO UPDATE SET models = '[]'", "TRUNCATE price_book, plan CASCADE"},
 	} {
 		before := one[int](t, conn, "SELECT count(*) FROM "+table)
 		for _, sql := range []string{
-			"UPDATE " + table + " SET at = now()", "UPDATE " + table + " SET at = now() WHERE false", "DELETE FROM " + table,
-			"TRUNCATE " + table, "TRUNCATE organization CASCADE",
-			"INSERT INTO " + table + " SELECT * FROM " + table + " ON CONFLICT " + conflict,
+			"UPDATE " + table + " SET " + record.at + " = now()", "UPDATE " + table + " SET " + record.at + " = now() WHERE false",
+			"DELETE FROM " + table, "TRUNCATE " + table, record.truncate,
+			"INSERT INTO " + table + " SELECT * FROM " + table + " ON CONFLICT " + record.conflict,
 		} {
 			_, err := conn.Exec(context.Background(), sql)
 			var pg *pgconn.PgError

@@ -12,11 +12,21 @@ var (
 // Writers is how sessions connect; a test may put itself between.
 func (s *Store) Writers() *pgx.ConnConfig { return s.writers }
 
+// BooksKept bounds how many versions of price books a store keeps in memory, and BooksInMemory is how many it does.
+const BooksKept = booksKept
+
+func (s *Store) BooksInMemory() int {
+	s.books.mu.Lock()
+	defer s.books.mu.Unlock()
+	return len(s.books.tables)
+}
+
 // LoadStatements are the statements of a load by name, but for begin.
 func (s *Store) LoadStatements() map[string]string {
 	return map[string]string{
 		"lockOrganizations": lockOrganizations,
 		"loadPlans":         loadPlans,
+		"loadBookVersions":  loadBookVersions,
 		"loadFrame":         s.sql.frame,
 		"loadTurns":         loadTurns,
 		"loadMembers":       loadMembers,

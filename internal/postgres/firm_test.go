@@ -2,11 +2,13 @@ package postgres_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/spillway-metering/spillway/internal/meter"
 	"github.com/spillway-metering/spillway/internal/postgres"
+	"github.com/spillway-metering/spillway/internal/price"
 )
 
 // The firm that most tests are about: three seats on a plan that counts tokens, with money in the pool.
@@ -24,6 +26,36 @@ func teamPlan() meter.Plan {
 		Limits: meter.PlanLimits{Orchestrators: &orchestrators},
 		Abuse:  meter.AbuseLimit{Tokens: 1_000_000_000, Window: 90 * time.Minute},
 	}
+}
+
+// listBook is the book that firms name: in their own unit, at some micros a token.
+func listBook(perToken int) price.Book {
+	return bookOf("list", price.Rates{Input: rate(perToken), Output: rate(2 * perToken)})
+}
+
+// bookOf is a book in ACU, with one model that has two names.
+func bookOf(id string, rates price.Rates) price.Book {
+	return price.Book{
+		ID: id, Unit: meter.UnitACU, ACUMicrosPerUSD: 1_500_000, Source: "a quote", Licence: "none",
+		AsOf:   meter.Date{Year: 2026, Month: time.February, Day: 28},
+		Models: []price.Model{{Name: "large", Aliases: []string{"big"}, Prices: []price.Price{{Rates: rates}}}},
+	}
+}
+
+func rate(n int) *price.Decimal {
+	d, err := price.ParseDecimal(strconv.Itoa(n))
+	if err != nil {
+		panic(err) // A number is one.
+	}
+	return &d
+}
+
+// putBook puts a book and answers its version.
+func putBook(t testing.TB, store *postgres.Store, b price.Book) int64 {
+	t.Helper()
+	put, err := store.PutPriceBook(within(t), b, nil, "ada")
+	must(t, err)
+	return put.Version
 }
 
 func zone(t testing.TB, name string) *time.Location {
@@ -53,6 +85,7 @@ func found(t testing.TB, store *postgres.Store, ids ...string) lane {
 	if err := store.PutPlan(within(t), teamPlan()); err != nil {
 		t.Fatal(err)
 	}
+	putBook(t, store, listBook(1))
 	l := newLane(t, store)
 	for _, id := range ids {
 		l.do(organization(t, id), topUp(id, "first", firstTopUp))
@@ -78,6 +111,19 @@ func reserve(firm, member, request string, estimate meter.Micros, ttl time.Durat
 		OrganizationID: firm, ReservationID: newID(), MemberID: member, RequestID: request,
 		Estimate: estimate, Minimum: estimate, TimeToLive: ttl,
 		Turn: meter.Turn{Model: "large", ConversationID: "c-" + request, TurnID: "t-" + request},
+	}
+}
+
+// reserveUsage asks for a turn by what it is expected to use.
+func reserveUsage(firm, member, request string, usage meter.EstimateUsage) meter.Reserve {
+	r := reserve(firm, member, request, 0, time.Hour)
+	r.Minimum, r.Usage = 0, &usage
+	return r
+}
+
+func commitTokens(r meter.Reserve, tokens meter.TokenUsage) meter.Commit {
+	return meter.Commit{
+		OrganizationID: r.OrganizationID, ReservationID: r.ReservationID, ByTokens: true, Tokens: tokens,
 	}
 }
 

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -36,6 +37,10 @@ const (
 			WHERE o.organization_id = ANY($1::text[]) AND o.next_due_at <= c.now) d ON true`
 
 	loadPlans = `SELECT ` + planColumns + ` FROM plan p WHERE p.plan_id = ANY($1::text[])`
+
+	loadBookVersions = `SELECT k.price_book_id, coalesce((
+			SELECT max(b.version) FROM price_book b WHERE b.price_book_id = k.price_book_id), 0)
+		FROM unnest($1::text[]) AS k (price_book_id)`
 
 	// loadTurns loads reservations by id, by the request id of their Reserve, and those that loadFrame looked at which are
 	// still open; each with its member and, where that period has ended, its period.
@@ -99,26 +104,34 @@ type loader struct {
 	batch         pgx.Batch
 	organizations []string
 	states        map[string]*meter.State
-	plans         map[string]meter.Plan // Shared by the states.
+
+	// Shared by the states.
+	plans    map[string]meter.Plan
+	versions map[string]int64
+	books    map[meter.BookVersion]meter.PriceBook
 }
 
 func newLoader(s *Store, organizations []string) *loader {
-	l := &loader{store: s, organizations: organizations, states: make(map[string]*meter.State, len(organizations)), plans: map[string]meter.Plan{}}
+	l := &loader{
+		store: s, organizations: organizations, states: make(map[string]*meter.State, len(organizations)),
+		plans: map[string]meter.Plan{}, versions: map[string]int64{}, books: map[meter.BookVersion]meter.PriceBook{},
+	}
 	for _, id := range organizations {
 		s := meter.NewState(id, time.Time{})
-		s.Plans = l.plans
+		s.Plans, s.BookVersions, s.Books = l.plans, l.versions, l.books
 		l.states[id] = s
 	}
 	return l
 }
 
-// queue adds the statements of a load; those that always find nothing are left out. Plans are those that organizations are
-// expected to be on.
-func (l *loader) queue(n meter.Needs, plans []string) {
+// queue adds the statements of a load; those that always find nothing are left out. The organizations are expected to be
+// on the plans, and to name the price books, that were met before.
+func (l *loader) queue(n meter.Needs, met acquaintance) {
 	l.batch.Queue("begin")
 	l.batch.Queue(lockOrganizations, l.organizations).Query(l.readOrganizations)
 	l.batch.Queue(l.store.sql.frame, l.organizations, l.store.config.DueLimit).Query(l.readFrame)
-	l.queuePlans(slices.Concat(plans, n.Plans))
+	l.queuePlans(slices.Concat(met.plans, n.Plans))
+	l.queueBooks(slices.Concat(met.books, n.PriceBooks))
 	l.queueTurns(distinct(n.Reservations), distinct(n.ReserveRequests))
 	l.queueKeys(loadMembers, n.Members, l.readMembers)
 	l.queueKeys(loadOtherMembers, n.OtherMembers, l.readOtherMembers)
@@ -134,15 +147,45 @@ func (l *loader) queuePlans(ids []string) {
 	}
 }
 
-// unexpected are the plans of organizations that were not among those loaded.
-func (l *loader) unexpected() (plans []string) {
+func (l *loader) queueBooks(ids []string) {
+	if ids = distinct(ids); len(ids) > 0 {
+		l.batch.Queue(loadBookVersions, ids).Query(l.readBookVersions)
+	}
+}
+
+// unmet are the plans and price books of organizations that were not among those loaded.
+func (l *loader) unmet() (unmet acquaintance) {
 	for _, s := range l.states {
 		o, exists := s.Organization.Get(s.ID)
-		if _, loaded := l.plans[o.PlanID]; exists && !loaded {
-			plans = append(plans, o.PlanID)
+		if !exists {
+			continue
+		}
+		if _, loaded := l.plans[o.PlanID]; !loaded {
+			unmet.plans = append(unmet.plans, o.PlanID)
+		}
+		if _, loaded := l.versions[o.PriceBook()]; !loaded {
+			unmet.books = append(unmet.books, o.PriceBook())
 		}
 	}
-	return plans
+	return acquaintance{distinct(unmet.plans), distinct(unmet.books)}
+}
+
+// openBooks adds the price books that organizations and reservations name, from memory but for those that this process
+// sees for the first time.
+func (l *loader) openBooks(ctx context.Context) error {
+	for id, version := range l.versions {
+		if version > 0 {
+			l.books[meter.BookVersion{ID: id, Version: version}] = nil
+		}
+	}
+	for v := range l.books {
+		table, err := l.store.PriceTable(ctx, v.ID, v.Version)
+		if err != nil {
+			return err
+		}
+		l.books[v] = table
+	}
+	return nil
 }
 
 func (l *loader) queueTurns(ids []meter.IDKey, requests []meter.Key) {

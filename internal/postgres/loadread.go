@@ -55,6 +55,16 @@ func (l *loader) readPlans(rows pgx.Rows) error {
 	})
 }
 
+func (l *loader) readBookVersions(rows pgx.Rows) error {
+	return each(rows, func() error {
+		var id string
+		var version int64
+		err := rows.Scan(&id, &version)
+		l.versions[id] = version
+		return err
+	})
+}
+
 func (l *loader) readTurns(rows pgx.Rows) error {
 	var (
 		organization string
@@ -71,6 +81,9 @@ func (l *loader) readTurns(rows pgx.Rows) error {
 		}
 		s := l.states[organization]
 		s.LoadReservation(r)
+		if r.Book.Version > 0 {
+			l.books[r.Book] = nil
+		}
 		s.Members.Load(m.ID, m)
 		if !p.Start.IsZero() {
 			s.LoadPeriod(m.ID, p)

@@ -1,13 +1,16 @@
 package postgres_test
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/pressly/goose/v3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/spillway-metering/spillway/internal/postgres"
@@ -55,19 +58,74 @@ func TestMigrateFourAtOnceThenAgain(t *testing.T) {
 		}
 		return applied
 	}
-	if got := fmt.Sprint(versions()); got != "[1]" {
+	if got := fmt.Sprint(versions()); got != "[1 2 3]" {
 		t.Errorf("after four starters the versions are %s", got)
 	}
 	found(t, store, firm)
 	if err := postgres.Migrate(within(t), database); err != nil {
 		t.Fatalf("migrating again: %v", err)
 	}
-	if got := fmt.Sprint(versions()); got != "[1]" {
+	if got := fmt.Sprint(versions()); got != "[1 2 3]" {
 		t.Errorf("after migrating again the versions are %s", got)
 	}
 	if o, err := store.Organization(within(t), firm); err != nil || o.Pool.Balance != firstTopUp {
 		t.Errorf("after migrating again the firm is %+v, %v", o, err)
 	}
+}
+
+// oldRows are rows of the schema of migration 1: open and settled turns of one firm, none in another.
+const oldRows = `
+INSERT INTO plan VALUES ('team', 1, 1000, 1, 1, 1, 5, '1 hour', 1);
+INSERT INTO organization SELECT n, n, 'team', 1, '2026-01-31', 'UTC', NULL, NULL, NULL, NULL, 1, false, '',
+	0, 0, 0, 0, 0, 0, '2026-02-10' FROM unnest(ARRAY['acme', 'done', 'idle']) n;
+INSERT INTO member SELECT organization_id, 'ada', '', '', '', 1, 1, NULL, 1, 0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0 FROM organization;
+INSERT INTO reservation (organization_id, reservation_id, member_id, request_id, request_fingerprint, estimate_micros,
+		held_allowance_micros, held_pool_micros, period_start, created_at, expires_at, model, conversation_id, turn_id, state,
+		settled_at)
+	SELECT organization, gen_random_uuid(), 'ada', request, '\x00', 10, 5, 5, '2026-01-31', '2026-02-01', expires::timestamptz,
+		'', '', '', state, CASE WHEN state > 1 THEN '2026-02-01'::timestamptz END
+	FROM (VALUES ('acme', 'late', '2026-02-12', 1), ('acme', 'first', '2026-02-11', 1), ('acme', 'committed', '2026-02-02', 2),
+		('acme', 'released', '2026-02-03', 3), ('acme', 'expired', '2026-02-04', 4), ('done', 'committed', '2026-02-02', 2))
+		AS v (organization, request, expires, state);
+`
+
+// TestMigratingRows brings rows of the first schema up to the present one.
+func TestMigratingRows(t *testing.T) {
+	t.Parallel()
+	database := emptyDatabase(t, "with_old_rows")
+	migrateTo(t, database, 1)
+	conn, err := pgx.Connect(within(t), database)
+	must(t, err)
+	defer func() { must(t, conn.Close(within(t))) }()
+	exec(t, conn, oldRows)
+	must(t, postgres.Migrate(within(t), database))
+	exec(t, conn, "SET timezone = 'UTC'")
+	for firm, want := range map[string]string{"acme": "2026-02-11 00:00:00+00", "done": "never", "idle": "never"} {
+		got := one[string](t, conn, "SELECT coalesce(next_due_at::text, 'never') FROM organization WHERE organization_id = $1", firm)
+		if got != want {
+			t.Errorf("%s is looked at next %s, not %s", firm, got, want)
+		}
+	}
+	for request, want := range map[string]int{"late": 0, "first": 0, "committed": 1, "released": 1, "expired": 0} {
+		if got := one[int](t, conn, "SELECT max(cost_basis) FROM reservation WHERE request_id = $1", request); got != want {
+			t.Errorf("the cost of the turn %s has the basis %d, not %d", request, got, want)
+		}
+	}
+	if n := one[int](t, conn, "SELECT count(*) FROM reservation WHERE (price_book_id, price_book_version) = ('', 0)"); n != 6 {
+		t.Errorf("%d of 6 turns have no price book", n)
+	}
+}
+
+// migrateTo brings an empty database to an older schema.
+func migrateTo(t *testing.T, database string, version int64) {
+	t.Helper()
+	db, err := sql.Open("pgx", database)
+	must(t, err)
+	defer func() { must(t, db.Close()) }()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("migrations"))
+	must(t, err)
+	_, err = provider.UpTo(within(t), version)
+	must(t, err)
 }
 
 // version is the row in which a server tells its version.

@@ -20,6 +20,7 @@ import (
 var accessPaths = map[string]string{
 	"lockOrganizations": "organization_id_once(organization_id)",
 	"loadPlans":         "plan_id_once(plan_id)",
+	"loadBookVersions":  "price_book_version_once(price_book_id)",
 	"loadFrame": "organization_id_once(organization_id) reservation_falls_due(organization_id expires_at expires_at) " +
 		"reservation_falls_due(organization_id expires_at)",
 	"loadTurns": "member_id_once(organization_id member_id) member_period_once(organization_id member_id period_start) " +
@@ -55,6 +56,8 @@ const fullTables = `
 INSERT INTO plan SELECT 'plan' || n, 1, 1000, 1, 1, 1, 0, '0', 1 FROM generate_series(1, 20) n;
 INSERT INTO organization SELECT 'firm' || n, 'Firm', 'plan' || 1 + n % 20, 1, '2026-01-31', 'UTC', NULL, NULL, NULL, NULL, 1,
 	false, '', 0, 0, 0, 0, 0, 0, now() FROM generate_series(0, 200) n;
+INSERT INTO price_book SELECT 'book' || n % 200, 1 + n / 200, 1, 0, '', '', NULL, '[]', now(), 'ada'
+	FROM generate_series(0, 20000) n;
 INSERT INTO member SELECT 'firm' || n % 201, 'ada' || n, '', '', '', 1, 1, NULL, 1, 0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0
 	FROM generate_series(0, 5000) n;
 INSERT INTO member_period SELECT 'firm' || n % 201, 'ada' || n % 5001, now() + n * interval '1 hour', 0, 0, 0, 0, 0

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/spillway-metering/spillway/internal/meter"
+	"github.com/spillway-metering/spillway/internal/price"
 )
 
 // TestWhatIsSavedIsWhatIsLoaded runs random batches of every kind of command over random time against the database and
@@ -16,6 +17,10 @@ func TestWhatIsSavedIsWhatIsLoaded(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	l := newLane(t, store)
+	prices := newShelf()
+	for n := range 3 {
+		prices.put(t, store, bookOf(bookID(n+1), price.Rates{Input: rate(1), Output: rate(n)}))
+	}
 	firms := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		firms++
@@ -23,6 +28,7 @@ func TestWhatIsSavedIsWhatIsLoaded(t *testing.T) {
 		must(rt, err)
 		id := fmt.Sprintf("firm%d", firms)
 		c := &carried{TB: rt, lane: l, store: store, state: meter.NewState(id, start)}
+		c.state.BookVersions, c.state.Books = prices.versions, prices.tables
 		plan := teamPlan()
 		plan.ID = "plan of " + id
 		c.putPlan(plan)
@@ -36,6 +42,9 @@ func TestWhatIsSavedIsWhatIsLoaded(t *testing.T) {
 		for range rapid.IntRange(1, 8).Draw(rt, "batches") {
 			if rapid.IntRange(0, 7).Draw(rt, "plan") == 0 {
 				c.putPlan(drawPlan(rt, plan.ID))
+			}
+			if rapid.IntRange(0, 3).Draw(rt, "prices") == 0 {
+				prices.put(rt, store, drawBook(rt))
 			}
 			if step := drawStep(rt); step != 0 {
 				c.forward(step)
@@ -56,8 +65,27 @@ func put(t testing.TB, id, plan string, n int) meter.PutOrganization {
 		OrganizationID: id, DisplayName: fmt.Sprint("Firm ", n), PlanID: plan, Unit: meter.UnitUSD,
 		Anchor:               meter.Anchor{Date: meter.Date{Year: 2026, Month: 1, Day: 31 - n%4}, Zone: zone(t, zones[n%3])},
 		State:                meter.OrganizationState(1 + n%5/4),
-		PoolVisibleToMembers: n%2 == 1, PriceBookID: fmt.Sprint("book", n),
+		PoolVisibleToMembers: n%2 == 1, PriceBookID: []string{"", bookID(1), bookID(2)}[n%3],
 	}
+}
+
+// bookID is the id of one of three books; the third is the default one.
+func bookID(n int) string {
+	if n == 3 {
+		return meter.DefaultPriceBook
+	}
+	return fmt.Sprint("book", n)
+}
+
+// drawBook is a book as it may be, or as it is already.
+func drawBook(rt *rapid.T) price.Book {
+	n := rapid.IntRange(0, 5).Draw(rt, "rate")
+	b := bookOf(bookID(1+rapid.IntRange(0, 2).Draw(rt, "book")), price.Rates{Input: rate(n), Output: rate(2)})
+	b.Models[0].Prices[0].Tiers = []price.Tier{{AboveInputTokens: 8, Rates: price.Rates{Input: rate(2 * n)}}}
+	if n == 0 {
+		b.Unit, b.ACUMicrosPerUSD = meter.UnitACU, 0 // So it has no price for the firm, which is in dollars.
+	}
+	return b
 }
 
 func drawPlan(rt *rapid.T, id string) meter.Plan {
@@ -91,15 +119,24 @@ func drawCommand(rt *rapid.T, t testing.TB, id, plan string, turns []meter.UUID)
 		"member", "remove", "sweep",
 	}).Draw(rt, "command") {
 	case "reserve":
-		return meter.Reserve{
+		r := meter.Reserve{
 			OrganizationID: id, ReservationID: turn, MemberID: seat(n % len(turns)), RequestID: fmt.Sprint("r", n%len(turns)),
 			Estimate: amount, Minimum: 1 + amount/3, TimeToLive: time.Duration(1+amount/50) * time.Second,
-			Turn: meter.Turn{Model: "large", ConversationID: "c", TurnID: member, Labels: drawLabels(rt)},
+			Turn: meter.Turn{Model: drawModel(rt), ConversationID: "c", TurnID: member, Labels: drawLabels(rt)},
 		}
+		if rapid.Bool().Draw(rt, "by usage") {
+			r.Estimate, r.Usage = 0, &meter.EstimateUsage{Tokens: drawTokens(rt), MaxOutput: 2, Policy: meter.EstimatePolicy(1 + n%2)}
+		}
+		return r
 	case "commit":
-		return meter.Commit{OrganizationID: id, ReservationID: turn, Actual: amount - 1, Tokens: drawTokens(rt)}
+		return meter.Commit{
+			OrganizationID: id, ReservationID: turn, Actual: amount - 1, Tokens: drawTokens(rt), ByTokens: amount%2 == 0,
+		}
 	case "release":
-		return meter.Release{OrganizationID: id, ReservationID: turn, Reason: "it ''failed''", Actual: amount - 1, Tokens: drawTokens(rt)}
+		return meter.Release{
+			OrganizationID: id, ReservationID: turn, Reason: "it ''failed''", Actual: amount - 1, Tokens: drawTokens(rt),
+			ByTokens: amount%2 == 0,
+		}
 	case "extend":
 		return meter.Extend{
 			OrganizationID: id, ReservationID: turn, RequestID: fmt.Sprint("x", rapid.IntRange(0, 20).Draw(rt, "x")),
@@ -131,6 +168,11 @@ func drawCommand(rt *rapid.T, t testing.TB, id, plan string, turns []meter.UUID)
 	default:
 		return meter.Sweep{OrganizationID: id}
 	}
+}
+
+// drawModel is a model by its name or alias, or one that no book knows.
+func drawModel(rt *rapid.T) string {
+	return rapid.SampledFrom([]string{"large", "large", "big", "unknown", ""}).Draw(rt, "model")
 }
 
 func drawLabels(rt *rapid.T) map[string]string {

@@ -15,6 +15,14 @@ var kinds = map[string]func(t testing.TB, n int) meter.Command{
 		return reserve(firm, seat(n), fmt.Sprint("reserve", n), 100, time.Hour)
 	},
 	"Commit":  func(_ testing.TB, n int) meter.Command { return commit(turn("commit", n), 50) },
+	"Reserve by usage": func(_ testing.TB, n int) meter.Command {
+		return reserveUsage(firm, seat(n), fmt.Sprint("usage", n), meter.EstimateUsage{
+			Tokens: meter.TokenUsage{Input: 10, Output: 5}, MaxOutput: 5, Policy: meter.EstimateMaximum,
+		})
+	},
+	"Commit by tokens": func(_ testing.TB, n int) meter.Command {
+		return commitTokens(turn("tokens", n), meter.TokenUsage{Input: 10, Output: int64(n)})
+	},
 	"Release": func(_ testing.TB, n int) meter.Command { return release(turn("release", n), 10) },
 	"Extend":  func(_ testing.TB, n int) meter.Command { return extend(turn("extend", n), fmt.Sprint("x", n), 10) },
 	"TopUp":   func(_ testing.TB, n int) meter.Command { return topUp(firm, fmt.Sprint("t", n), 10) },
@@ -67,7 +75,7 @@ func TestABatchIsTwoRoundTrips(t *testing.T) {
 	const each = 20
 	var commands []meter.Command
 	for n := range 3 * each {
-		commands = append(commands, turn("commit", n), turn("release", n), turn("extend", n),
+		commands = append(commands, turn("commit", n), turn("tokens", n), turn("release", n), turn("extend", n),
 			meter.PutMember{OrganizationID: firm, MemberID: fmt.Sprint("leaver", n%each), Role: meter.RoleMember})
 	}
 	l.do(commands...)

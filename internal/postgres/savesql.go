@@ -54,14 +54,15 @@ const (
 
 	insertReservations = `INSERT INTO reservation (organization_id, reservation_id, member_id, request_id,
 			request_fingerprint, estimate_micros, held_allowance_micros, held_pool_micros, period_start, created_at, expires_at,
-			model, conversation_id, turn_id, labels)
+			model, conversation_id, turn_id, labels, price_book_id, price_book_version, estimate_policy)
 		SELECT v.organization_id, v.reservation_id, v.member_id, v.request_id, v.request_fingerprint, v.estimate,
 			v.held_allowance, v.held_pool, v.period_start, $1::timestamptz, v.expires_at, v.model, v.conversation_id, v.turn_id,
-			v.labels
+			v.labels, v.price_book_id, v.price_book_version, v.estimate_policy
 		FROM unnest($2::text[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], $8::bigint[], $9::bigint[],
-			$10::timestamptz[], $11::timestamptz[], $12::text[], $13::text[], $14::text[], $15::jsonb[]) AS v (organization_id,
-			reservation_id, member_id, request_id, request_fingerprint, estimate, held_allowance, held_pool, period_start,
-			expires_at, model, conversation_id, turn_id, labels)`
+			$10::timestamptz[], $11::timestamptz[], $12::text[], $13::text[], $14::text[], $15::jsonb[], $16::text[],
+			$17::bigint[], $18::smallint[]) AS v (organization_id, reservation_id, member_id, request_id, request_fingerprint,
+			estimate, held_allowance, held_pool, period_start, expires_at, model, conversation_id, turn_id, labels,
+			price_book_id, price_book_version, estimate_policy)`
 
 	updateExtended = `UPDATE reservation r SET estimate_micros = v.estimate, held_allowance_micros = v.held_allowance,
 			held_pool_micros = v.held_pool, expires_at = v.expires_at
@@ -72,11 +73,13 @@ const (
 	updateSettled = `UPDATE reservation r SET state = v.state, settled_at = $1::timestamptz, actual_micros = v.actual,
 			allowance_micros = v.allowance, pool_micros = v.pool, overrun_micros = v.overrun, input_tokens = v.input,
 			cached_input_tokens = v.cached_input, cache_write_tokens = v.cache_write, output_tokens = v.output,
-			reasoning_tokens = v.reasoning, late = v.late, release_reason = v.reason
+			reasoning_tokens = v.reasoning, late = v.late, release_reason = v.reason,
+			cost_basis = v.basis
 		FROM unnest($2::text[], $3::uuid[], $4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-			$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::boolean[], $15::text[])
+			$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::boolean[], $15::text[],
+			$16::smallint[])
 			AS v (organization_id, reservation_id, state, actual, allowance, pool, overrun, input, cached_input, cache_write,
-			output, reasoning, late, reason)
+			output, reasoning, late, reason, basis)
 		WHERE r.organization_id = v.organization_id AND r.reservation_id = v.reservation_id`
 
 	insertExtension = `INSERT INTO extension (organization_id, request_id, request_fingerprint, reservation_id, at,
@@ -188,7 +191,10 @@ func (w *saver) queueReservations(rows []owned[meter.Reservation]) {
 		column(rows, func(r row) string { return r.row.Turn.Model }),
 		column(rows, func(r row) string { return r.row.Turn.ConversationID }),
 		column(rows, func(r row) string { return r.row.Turn.TurnID }),
-		column(rows, func(r row) any { return labelsOrNull(r.row.Turn.Labels) }))
+		column(rows, func(r row) any { return labelsOrNull(r.row.Turn.Labels) }),
+		column(rows, func(r row) string { return r.row.Book.ID }),
+		column(rows, func(r row) int64 { return r.row.Book.Version }),
+		column(rows, func(r row) int16 { return int16(r.row.Policy) }))
 }
 
 func labelsOrNull(labels map[string]string) any {
@@ -231,7 +237,8 @@ func (w *saver) queueSettled(rows []owned[meter.Reservation]) {
 		column(rows, func(r row) int64 { return r.row.Tokens.Output }),
 		column(rows, func(r row) int64 { return r.row.Tokens.Reasoning }),
 		column(rows, func(r row) bool { return r.row.Late }),
-		column(rows, func(r row) string { return r.row.Reason }))
+		column(rows, func(r row) string { return r.row.Reason }),
+		column(rows, func(r row) int16 { return int16(r.row.Basis) }))
 }
 
 func (w *saver) queueEntries(rows []owned[meter.Entry]) {

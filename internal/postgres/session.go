@@ -17,45 +17,60 @@ const abandonTimeout = 2 * time.Second
 type Session struct {
 	store *Store
 	conn  *pgx.Conn
-	plans []string // Those that organizations were on, no more than plansKept.
+	met   acquaintance
 }
 
-// plansKept bounds how many plans are loaded with every batch.
-const plansKept = 64
+// acquaintance is what organizations were seen to refer to, and is loaded with every batch because it likely is again.
+type acquaintance struct{ plans, books []string }
+
+// mostMet bounds how many plans, and how many price books, are loaded with every batch.
+const mostMet = 64
+
+func (a acquaintance) empty() bool { return len(a.plans)+len(a.books) == 0 }
+
+func (a *acquaintance) add(more acquaintance) {
+	a.plans, a.books = remember(a.plans, more.plans), remember(a.books, more.books)
+}
+
+// remember adds ids to those that are known, and forgets the old ones when they become too many.
+func remember(known, more []string) []string {
+	if len(known)+len(more) > mostMet {
+		return more[:min(len(more), mostMet)]
+	}
+	return append(known, more...)
+}
 
 // NewSession is a session that has not connected yet.
 func (s *Store) NewSession() *Session { return &Session{store: s} }
 
 // Load opens a transaction, locks organizations, and loads them with every row that is needed and with what is due, in
-// one round trip; in two if one is on a plan that the session has not met. An organization that does not exist gets a
+// one round trip; in two if one is on a plan, or names a price book, that the session has not met. An organization that does not exist gets a
 // state without one. The error is as fault says; after one, Abandon must be called.
 func (s *Session) Load(ctx context.Context, organizations []string, n meter.Needs) (map[string]*meter.State, error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, fault(err)
 	}
 	l := newLoader(s.store, organizations)
-	l.queue(n, s.plans)
+	l.queue(n, s.met)
 	if err := s.send(ctx, &l.batch); err != nil {
 		return nil, fault(err)
 	}
 	return l.states, fault(s.meet(ctx, l))
 }
 
-// meet loads the plans that were not expected, and expects them from now on. Their organizations are locked, so they stay
-// on them.
+// meet loads the plans and price books that were not expected, and expects them from now on. Their organizations are
+// locked, so they stay with them.
 func (s *Session) meet(ctx context.Context, l *loader) error {
-	plans := distinct(l.unexpected())
-	if len(plans) == 0 {
-		return nil
+	if unmet := l.unmet(); !unmet.empty() {
+		s.met.add(unmet)
+		l.batch = pgx.Batch{}
+		l.queuePlans(unmet.plans)
+		l.queueBooks(unmet.books)
+		if err := s.send(ctx, &l.batch); err != nil {
+			return err
+		}
 	}
-	if len(s.plans)+len(plans) > plansKept {
-		s.plans = nil
-	}
-	s.plans = append(s.plans, plans...)
-	s.plans = s.plans[:min(len(s.plans), plansKept)]
-	l.batch = pgx.Batch{}
-	l.queuePlans(plans)
-	return s.send(ctx, &l.batch)
+	return l.openBooks(ctx)
 }
 
 // Save writes what changed in the states and commits, in one round trip. Once it has answered nil, all of it is on disk.

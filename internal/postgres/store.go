@@ -39,6 +39,7 @@ type Store struct {
 	writers *pgx.ConnConfig
 	readers *pgxpool.Pool
 	sql     statements
+	books   books
 }
 
 // Open connects to a database that was migrated. Its error is one line.
@@ -130,12 +131,12 @@ func now(testClock bool) string {
 }
 
 // statements are those that tell the time, with the time's expression in place.
-type statements struct{ frame, meter, member, members, now string }
+type statements struct{ frame, meter, member, members, insertBook, now string }
 
 func newStatements(testClock bool) statements {
 	with := func(sql string) string { return strings.ReplaceAll(sql, "{now}", now(testClock)) }
 	return statements{
 		frame: with(loadFrame), meter: with(readMeter), member: with(readMember), members: with(readMembers),
-		now: with("SELECT {now}"),
+		insertBook: with(insertBook), now: with("SELECT {now}"),
 	}
 }

@@ -34,6 +34,7 @@ type stub struct {
 	meterv1.MeteringServiceClient
 	meterv1.PoolServiceClient
 	meterv1.OrganizationServiceClient
+	meterv1.PriceServiceClient
 }
 
 // client sends calls over several connections, again and again until they are answered.
@@ -63,6 +64,7 @@ func dial(o Options) (*client, error) {
 		c.connections = append(c.connections, conn)
 		c.stubs = append(c.stubs, stub{
 			meterv1.NewMeteringServiceClient(conn), meterv1.NewPoolServiceClient(conn), meterv1.NewOrganizationServiceClient(conn),
+			meterv1.NewPriceServiceClient(conn),
 		})
 	}
 	return c, nil

@@ -29,7 +29,10 @@ type Options struct {
 	Callers int     // At speed 0: how many turns may run at once. Otherwise arrivals alone decide.
 	Limit   int     // Replay only so many turns, the first to arrive. 0: all of them.
 
-	Prices        Prices
+	Book          string        // Price book of the server that prices the turns by their tokens. Empty: amounts are told.
+	Model         string        // Model of the turns of which the trace names none.
+	Learned       bool          // Whether estimates by tokens expect what is learned, rather than the maximum.
+	Prices        Prices        // By which amounts are told.
 	OutputMaximum int64         // Output tokens that a turn is expected to stay under: the estimate is priced by it.
 	TimeToLive    time.Duration // Of each reservation. 0: the server's default.
 	FailureRate   float64       // Part of the turns to fail where the trace does not say; 0 to 1.

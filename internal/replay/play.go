@@ -51,7 +51,10 @@ func (r *replayer) reserve(ctx context.Context, t *turn) (*meterv1.Reservation, 
 		MemberId:       t.memberID,
 		RequestId:      t.requestID,
 		EstimateMicros: t.estimateMicros,
-		Turn:           &meterv1.Turn{Model: t.Model, TurnId: t.requestID, Labels: map[string]string{"trace": t.Trace}},
+		Turn:           &meterv1.Turn{Model: t.model, TurnId: t.requestID, Labels: map[string]string{"trace": t.Trace}},
+	}
+	if r.byTokens() {
+		request.EstimateMicros, request.EstimateUsage = 0, r.estimateUsage(t)
 	}
 	if identifier.MatchString(t.Session) {
 		request.Turn.ConversationId = t.Session
@@ -71,7 +74,7 @@ func (r *replayer) commit(ctx context.Context, t *turn, reservationID string) (*
 	request := &meterv1.CommitRequest{
 		OrganizationId: t.organizationID,
 		ReservationId:  reservationID,
-		ActualMicros:   &t.actualMicros,
+		ActualMicros:   r.told(t),
 		TokenUsage:     t.usage(),
 	}
 	var answer *meterv1.CommitResponse
@@ -88,7 +91,7 @@ func (r *replayer) release(ctx context.Context, t *turn, reservationID string) (
 		ReservationId:  reservationID,
 		Reason:         "failed in the trace",
 		TokenUsage:     t.usage(),
-		ActualMicros:   &t.actualMicros,
+		ActualMicros:   r.told(t),
 	}
 	var answer *meterv1.ReleaseResponse
 	err := r.client.do(ctx, "Release", func(ctx context.Context, s stub) (err error) {
@@ -96,6 +99,26 @@ func (r *replayer) release(ctx context.Context, t *turn, reservationID string) (
 		return err
 	})
 	return answer.GetReservation(), err
+}
+
+func (r *replayer) byTokens() bool { return r.options.Book != "" }
+
+// told is what the caller says that a turn cost: nothing, where its tokens are priced.
+func (r *replayer) told(t *turn) *int64 {
+	if r.byTokens() {
+		return nil
+	}
+	return &t.actualMicros
+}
+
+func (r *replayer) estimateUsage(t *turn) *meterv1.EstimateUsage {
+	policy := meterv1.EstimatePolicy_ESTIMATE_POLICY_MAXIMUM
+	if r.options.Learned {
+		policy = meterv1.EstimatePolicy_ESTIMATE_POLICY_LEARNED
+	}
+	return &meterv1.EstimateUsage{
+		Model: t.model, InputTokens: t.InputTokens, MaxOutputTokens: r.options.OutputMaximum, EstimatePolicy: policy,
+	}
 }
 
 func (t *turn) usage() *meterv1.TokenUsage {

@@ -82,7 +82,7 @@ func (r Report) Problem() error {
 }
 
 // add counts the turns once all have ended. What they should have cost is priced anew from the rows.
-func (r *Report) add(turns []*turn, prices Prices) {
+func (r *Report) add(turns []*turn, price costs) {
 	r.Refused, r.Faulty, r.Differences = map[string]int64{}, map[string]int64{}, []string{}
 	for _, t := range turns {
 		r.Turns++
@@ -92,7 +92,7 @@ func (r *Report) add(turns []*turn, prices Prices) {
 		}
 		if t.fate == committed {
 			// The price was in range when the turn was made of the same row.
-			cost, _ := prices.Cost(t.Row.InputTokens, t.Row.OutputTokens)
+			cost, _ := price(t.model, t.Row.InputTokens, t.Row.OutputTokens)
 			r.ExpectedMicros += cost
 		}
 	}

@@ -27,11 +27,20 @@ func Run(ctx context.Context, options Options) (Report, error) {
 	}
 	defer client.close()
 	r := newReplayer(options, client, turns)
+	cost, err := r.costs(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	for _, t := range turns {
+		if err := t.price(cost, options.OutputMaximum); err != nil {
+			return Report{}, fmt.Errorf("%s: row %d: %w", options.Trace, t.Number, err)
+		}
+	}
 	if err := r.setUp(ctx, turns); err != nil {
 		return Report{}, err
 	}
 	r.play(ctx)
-	r.report.add(r.turns, options.Prices)
+	r.report.add(r.turns, cost)
 	r.report.Interrupted = ctx.Err() != nil && r.report.Unsettled+r.report.NotStarted > 0
 	r.report.RPCs = client.latencies.summaries()
 	return r.report, nil

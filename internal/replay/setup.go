@@ -80,6 +80,7 @@ func (r *replayer) putOrganization(ctx context.Context, id string) error {
 		Unit:           meterv1.Unit_UNIT_USD,
 		Anniversary:    &meterv1.Date{Year: 2026, Month: 1, Day: 1},
 		TimeZone:       "UTC",
+		PriceBookId:    r.options.Book,
 	}}
 	return r.client.do(ctx, "PutOrganization", func(ctx context.Context, s stub) error {
 		_, err := s.PutOrganization(ctx, request)

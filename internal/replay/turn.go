@@ -29,6 +29,7 @@ type turn struct {
 	organizationID string
 	memberID       string
 	requestID      string
+	model          string // As it is priced.
 	estimateMicros int64
 	actualMicros   int64
 
@@ -76,7 +77,8 @@ func newTurn(o Options, join *trace.Join, joined trace.Turn) (*turn, error) {
 		organization, seat = "all", organization+"."+seat
 	}
 	t := &turn{
-		Turn: joined, organizationID: o.Prefix + organization, memberID: seat,
+		model: cmp.Or(joined.Model, o.Model),
+		Turn:  joined, organizationID: o.Prefix + organization, memberID: seat,
 		requestID: joined.Trace + ":" + strconv.FormatInt(joined.Number, 10),
 	}
 	for _, id := range []string{t.organizationID, t.memberID, t.requestID} {
@@ -84,13 +86,17 @@ func newTurn(o Options, join *trace.Join, joined trace.Turn) (*turn, error) {
 			return nil, fmt.Errorf("%q cannot be an id: 1 to 128 of A-Z a-z 0-9 . _ : @ -", id)
 		}
 	}
-	var err error
-	if t.actualMicros, err = o.Prices.Cost(t.InputTokens, t.OutputTokens); err != nil {
-		return nil, err
+	return t, nil
+}
+
+// price says what the turn costs, and what it may cost at most.
+func (t *turn) price(cost costs, outputMaximum int64) (err error) {
+	if t.actualMicros, err = cost(t.model, t.InputTokens, t.OutputTokens); err != nil {
+		return err
 	}
-	t.estimateMicros, err = o.Prices.Cost(t.InputTokens, o.OutputMaximum)
+	t.estimateMicros, err = cost(t.model, t.InputTokens, outputMaximum)
 	t.estimateMicros = max(1, t.estimateMicros)
-	return t, err
+	return err
 }
 
 // seat is a member by organization.

@@ -16,6 +16,8 @@ import (
 	testingv1 "github.com/spillway-metering/spillway/gen/meter/testing/v1"
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
 	"github.com/spillway-metering/spillway/internal/auth"
+	"github.com/spillway-metering/spillway/internal/meter"
+	"github.com/spillway-metering/spillway/internal/price"
 )
 
 // api is a client of every service, served over gRPC from memory.
@@ -25,7 +27,10 @@ type api struct {
 	pools         meterv1.PoolServiceClient
 	organizations meterv1.OrganizationServiceClient
 	usage         meterv1.UsageServiceClient
+	prices        meterv1.PriceServiceClient
 	clock         testingv1.TestClockServiceClient
+	learner       *price.Learner
+	settled       *[]meter.Reservation
 }
 
 func serve(t *testing.T) api {
@@ -36,7 +41,11 @@ func serve(t *testing.T) api {
 	}
 	m := newMemory()
 	server := grpc.NewServer(grpc.ChainUnaryInterceptor(TranslateErrors, auth.Unary, validator.Unary))
-	Services{Writer: m, Reader: m, Plans: m}.Register(server)
+	learner, settled := price.NewLearner(10), new([]meter.Reservation)
+	Services{
+		Writer: m, Reader: m, Plans: m, Prices: m, Learner: learner,
+		Settled: func(r meter.Reservation) { *settled = append(*settled, r) },
+	}.Register(server)
 	TestClock{Clock: m, Sweeper: m}.Register(server)
 	conn := dial(t, server)
 	return api{
@@ -45,7 +54,10 @@ func serve(t *testing.T) api {
 		pools:         meterv1.NewPoolServiceClient(conn),
 		organizations: meterv1.NewOrganizationServiceClient(conn),
 		usage:         meterv1.NewUsageServiceClient(conn),
+		prices:        meterv1.NewPriceServiceClient(conn),
 		clock:         testingv1.NewTestClockServiceClient(conn),
+		learner:       learner,
+		settled:       settled,
 	}
 }
 
@@ -63,11 +75,12 @@ func dial(t *testing.T, server *grpc.Server) *grpc.ClientConn {
 	return conn
 }
 
-// furnished is an api with a plan, a firm and two seats, ada and cy.
+// furnished is an api with a plan, a price book, a firm and two seats, ada and cy.
 func furnished(t *testing.T) api {
 	t.Helper()
 	a, ctx := serve(t), t.Context()
 	must(t)(a.organizations.PutPlan(ctx, &meterv1.PutPlanRequest{Plan: samplePlan()}))
+	must(t)(a.prices.PutPriceBook(ctx, &meterv1.PutPriceBookRequest{PriceBook: samplePriceBook()}))
 	must(t)(a.organizations.PutOrganization(ctx, &meterv1.PutOrganizationRequest{Organization: sampleOrganization()}))
 	for _, id := range []string{"ada", "cy"} {
 		must(t)(a.organizations.PutMember(ctx, &meterv1.PutMemberRequest{Member: sampleMember(id)}))

@@ -1,13 +1,16 @@
 package rpc
 
 import (
+	"cmp"
+	"fmt"
+
 	"github.com/google/uuid"
 
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
 	"github.com/spillway-metering/spillway/internal/meter"
 )
 
-func reserveCommand(in *meterv1.ReserveRequest) (meter.Reserve, error) {
+func reserveCommand(in *meterv1.ReserveRequest, learner Learner) (meter.Reserve, error) {
 	c := meter.Reserve{
 		OrganizationID: in.GetOrganizationId(),
 		ReservationID:  newID(),
@@ -24,30 +27,69 @@ func reserveCommand(in *meterv1.ReserveRequest) (meter.Reserve, error) {
 	if in.TimeToLive != nil {
 		c.TimeToLive = durationOf(in.GetTimeToLive())
 	}
-	if c.Minimum > c.Estimate {
+	switch usage := in.GetEstimateUsage(); {
+	case (c.Estimate == 0) == (usage == nil):
+		return c, invalidField("estimate_micros", "must be set, or estimate_usage, and not both")
+	case usage == nil && c.Minimum > c.Estimate:
 		return c, invalidField("minimum_micros", "must be at most estimate_micros")
+	case usage == nil:
+		return c, nil
+	case c.Turn.Model != "" && c.Turn.Model != usage.GetModel():
+		return c, invalidField("turn.model", "must be that of estimate_usage, or not be set")
+	default:
+		c.Turn.Model, c.Usage = usage.GetModel(), estimateOf(in.GetOrganizationId(), usage, learner)
+		return c, nil
 	}
-	return c, nil
+}
+
+// estimateOf is what a turn is expected to use. The output that is expected is asked of the learner once, before the first
+// try.
+func estimateOf(organization string, in *meterv1.EstimateUsage, learner Learner) *meter.EstimateUsage {
+	usage := &meter.EstimateUsage{
+		Tokens: meter.TokenUsage{
+			Input: in.GetInputTokens(), CachedInput: in.GetCachedInputTokens(), CacheWrite: in.GetCacheWriteTokens(),
+			Output: in.GetMaxOutputTokens(),
+		},
+		MaxOutput: in.GetMaxOutputTokens(),
+		Policy:    cmp.Or(number[meter.EstimatePolicy](in.GetEstimatePolicy()), meter.EstimateMaximum),
+	}
+	if usage.Policy == meter.EstimateLearned {
+		usage.Tokens.Output, _ = learner.Expect(organization, in.GetModel(), usage.MaxOutput)
+	}
+	return usage
 }
 
 func commitCommand(in *meterv1.CommitRequest) (meter.Commit, error) {
 	id, err := reservationID(in.GetReservationId())
+	if err != nil {
+		return meter.Commit{}, err
+	}
+	if in.ActualMicros == nil && in.TokenUsage == nil {
+		return meter.Commit{}, invalidField("actual_micros", "must be set, or token_usage")
+	}
+	tokens, err := tokensOf(in.GetTokenUsage())
 	return meter.Commit{
 		OrganizationID: in.GetOrganizationId(),
 		ReservationID:  id,
 		Actual:         meter.Micros(in.GetActualMicros()),
-		Tokens:         tokensOf(in.GetTokenUsage()),
+		ByTokens:       in.ActualMicros == nil,
+		Tokens:         tokens,
 	}, err
 }
 
 func releaseCommand(in *meterv1.ReleaseRequest) (meter.Release, error) {
 	id, err := reservationID(in.GetReservationId())
+	if err != nil {
+		return meter.Release{}, err
+	}
+	tokens, err := tokensOf(in.GetTokenUsage())
 	return meter.Release{
 		OrganizationID: in.GetOrganizationId(),
 		ReservationID:  id,
 		Reason:         in.GetReason(),
 		Actual:         meter.Micros(in.GetActualMicros()),
-		Tokens:         tokensOf(in.GetTokenUsage()),
+		ByTokens:       in.ActualMicros == nil && in.TokenUsage != nil,
+		Tokens:         tokens,
 	}, err
 }
 
@@ -96,14 +138,20 @@ func turnOf(in *meterv1.Turn) meter.Turn {
 	}
 }
 
-func tokensOf(in *meterv1.TokenUsage) meter.TokenUsage {
-	return meter.TokenUsage{
+// tokensOf are the tokens by class, which must add up to their total where that is said.
+func tokensOf(in *meterv1.TokenUsage) (meter.TokenUsage, error) {
+	tokens := meter.TokenUsage{
 		Input:       in.GetInputTokens(),
 		CachedInput: in.GetCachedInputTokens(),
 		CacheWrite:  in.GetCacheWriteTokens(),
 		Output:      in.GetOutputTokens(),
 		Reasoning:   in.GetReasoningTokens(),
 	}
+	if in.GetTotalTokens() != tokens.Total() && in != nil && in.TotalTokens != nil {
+		return tokens, invalidField("token_usage.total_tokens",
+			fmt.Sprintf("must be the sum of the classes, %d: a token counts in one of them only", tokens.Total()))
+	}
+	return tokens, nil
 }
 
 func reservationMessages(organizationID string, rs []meter.Reservation) []*meterv1.Reservation {
@@ -128,6 +176,10 @@ func reservationMessage(organizationID string, r meter.Reservation) *meterv1.Res
 		Turn:                turnMessage(r.Turn),
 		TokenUsage:          tokensMessage(r.Tokens),
 		Late:                r.Late,
+		PriceBookId:         r.Book.ID,
+		PriceBookVersion:    r.Book.Version,
+		EstimatePolicy:      number[meterv1.EstimatePolicy](r.Policy),
+		CostBasis:           number[meterv1.CostBasis](r.Basis),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
 	"github.com/spillway-metering/spillway/internal/meter"
+	"github.com/spillway-metering/spillway/internal/price"
 )
 
 // numbers are the enums of the rules, by the names that the contract gives their values.
@@ -39,6 +40,18 @@ var numbers = map[protoreflect.EnumDescriptor]map[protoreflect.Name]int16{
 		"RESERVATION_STATE_HELD": int16(meter.Held), "RESERVATION_STATE_COMMITTED": int16(meter.Committed),
 		"RESERVATION_STATE_RELEASED": int16(meter.Released), "RESERVATION_STATE_EXPIRED": int16(meter.Expired),
 	},
+	meterv1.EstimatePolicy(0).Descriptor(): {
+		"ESTIMATE_POLICY_MAXIMUM": int16(meter.EstimateMaximum), "ESTIMATE_POLICY_LEARNED": int16(meter.EstimateLearned),
+	},
+	meterv1.CostBasis(0).Descriptor(): {
+		"COST_BASIS_AMOUNT": int16(meter.CostAmount), "COST_BASIS_TOKENS": int16(meter.CostTokens),
+		"COST_BASIS_HELD": int16(meter.CostHeld),
+	},
+	meterv1.TokenClass(0).Descriptor(): {
+		"TOKEN_CLASS_INPUT": int16(price.Input), "TOKEN_CLASS_CACHED_INPUT": int16(price.CachedInput),
+		"TOKEN_CLASS_CACHE_WRITE": int16(price.CacheWrite), "TOKEN_CLASS_OUTPUT": int16(price.Output),
+		"TOKEN_CLASS_REASONING": int16(price.Reasoning),
+	},
 	meterv1.LedgerEntryKind(0).Descriptor(): {
 		"LEDGER_ENTRY_KIND_TOP_UP": int16(meter.EntryTopUp), "LEDGER_ENTRY_KIND_REFUND": int16(meter.EntryRefund),
 		"LEDGER_ENTRY_KIND_POOL_CHARGE":      int16(meter.EntryPoolCharge),
@@ -63,6 +76,7 @@ func TestEnumNumbers(t *testing.T) {
 		numbers[meterv1.File_meter_v1_error_reason_proto.Enums().Get(i)] = nil // TestEveryReason holds these.
 	}
 	for _, request := range requests() {
+		wantKnown(t, request.ParentFile().Enums())
 		for i := range request.ParentFile().Imports().Len() {
 			wantKnown(t, request.ParentFile().Imports().Get(i).Enums())
 		}
@@ -89,6 +103,9 @@ func TestPutAnswersWhatWasPut(t *testing.T) {
 	organization, err := a.organizations.GetOrganization(ctx, &meterv1.GetOrganizationRequest{OrganizationId: "acme"})
 	must(t)(organization, err)
 	wantEqual(t, organization.GetOrganization(), sampleOrganization())
+	book, err := a.prices.GetPriceBook(ctx, &meterv1.GetPriceBookRequest{PriceBookId: "book"})
+	must(t)(book, err)
+	wantEqual(t, book.GetPriceBook(), storedBook(a, 1))
 	member, err := a.organizations.GetMember(ctx, &meterv1.GetMemberRequest{OrganizationId: "acme", MemberId: "cy"})
 	must(t)(member, err)
 	wantEqual(t, member.GetMember(), sampleMember("cy"))

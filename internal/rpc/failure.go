@@ -26,6 +26,9 @@ const (
 	ReasonDeadlineExceeded = "DEADLINE_EXCEEDED"
 	ReasonCancelled        = "CANCELLED"
 	ReasonInternal         = "INTERNAL"
+	ReasonUnauthenticated  = "UNAUTHENTICATED"
+	ReasonPermissionDenied = "PERMISSION_DENIED"
+	ReasonRateLimited      = "RATE_LIMITED"
 )
 
 // codeOf says with which code each of the rules' reasons is answered. A test holds it to error_reason.proto.
@@ -52,13 +55,19 @@ var codeOf = map[meter.Reason]codes.Code{
 	meter.IndividualHasOneMember:      codes.FailedPrecondition,
 	meter.UnitImmutable:               codes.FailedPrecondition,
 	meter.AmountOutOfRange:            codes.OutOfRange,
+	meter.PriceBookNotFound:           codes.NotFound,
+	meter.UnpricedModel:               codes.FailedPrecondition,
+	meter.PriceBookChanged:            codes.FailedPrecondition,
 	meter.Overloaded:                  codes.Unavailable,
 	meter.Unavailable:                 codes.Unavailable,
 }
 
 // Reasons are all reasons that an answer may have.
 func Reasons() []string {
-	reasons := []string{ReasonInvalidField, ReasonDeadlineExceeded, ReasonCancelled, ReasonInternal}
+	reasons := []string{
+		ReasonInvalidField, ReasonDeadlineExceeded, ReasonCancelled, ReasonInternal,
+		ReasonUnauthenticated, ReasonPermissionDenied, ReasonRateLimited,
+	}
 	for reason := range codeOf {
 		reasons = append(reasons, string(reason))
 	}
@@ -79,6 +88,9 @@ func FailureOf(err error) *Failure {
 		refusal *meter.Refusal
 		fields  *FieldError
 		subject auth.SubjectError
+		unknown auth.Unauthenticated
+		denied  auth.Denied
+		limited auth.RateLimited
 	)
 	switch {
 	case errors.As(err, &failure):
@@ -89,6 +101,14 @@ func FailureOf(err error) *Failure {
 		return invalid(fields)
 	case errors.As(err, &subject):
 		return invalid(&FieldError{fields: []field{{subject.Key, subject.Requirement}}})
+	case errors.As(err, &unknown):
+		return unauthenticated(unknown)
+	case errors.As(err, &denied):
+		return causedBy(denied.Cause, codes.PermissionDenied, ReasonPermissionDenied, "The caller may not do this.")
+	case errors.As(err, &limited):
+		return causedBy(limited.Cause, codes.ResourceExhausted, ReasonRateLimited,
+			"The caller sends more requests than it may: wait, then send the same request again.",
+			&errdetails.RetryInfo{RetryDelay: durationpb.New(limited.RetryAfter)})
 	case errors.Is(err, context.DeadlineExceeded):
 		return failed(codes.DeadlineExceeded, ReasonDeadlineExceeded,
 			"The deadline passed before the answer was known: send the same request again, it will be applied once.", nil)
@@ -166,10 +186,26 @@ func invalid(e *FieldError) *Failure {
 	return failed(codes.InvalidArgument, ReasonInvalidField, e.Error(), nil, details)
 }
 
+// unauthenticated answers a caller whom nobody knows. Which of the checks failed would only help one who tries them out.
+func unauthenticated(e auth.Unauthenticated) *Failure {
+	message := "The call needs credentials, a bearer token or a client certificate, and brought none that is valid."
+	if e.Expired {
+		message = "The credentials have expired: get new ones, then send the same request again."
+	}
+	return causedBy(e.Cause, codes.Unauthenticated, ReasonUnauthenticated, message)
+}
+
 // internal answers a fault of the service.
 func internal(cause error) *Failure {
-	f := failed(codes.Internal, ReasonInternal, "The service failed. Its log has the cause under the x-request-id of "+
-		"this answer.", nil)
+	return causedBy(cause, codes.Internal, ReasonInternal,
+		"The service failed. Its log has the cause under the x-request-id of this answer.")
+}
+
+// causedBy makes a failure whose cause is for the log alone.
+func causedBy(
+	cause error, code codes.Code, reason, message string, details ...protoadapt.MessageV1,
+) *Failure {
+	f := failed(code, reason, message, nil, details...)
 	f.Cause = cause
 	return f
 }

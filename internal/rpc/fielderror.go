@@ -16,6 +16,7 @@ const (
 	requireID       = "must be 1 to 128 characters of A-Z a-z 0-9 . _ : @ -"
 	requireNoNUL    = "must not contain the character NUL"
 	requirePresence = "must be set"
+	requireTime     = "must be a time of the years 1 to 9999"
 )
 
 // FieldError says which fields of a request break a rule of the contract, and what each must be.

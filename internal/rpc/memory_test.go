@@ -17,6 +17,7 @@ type memory struct {
 	swept  int // How often SweepOnce was called.
 	plans  map[string]meter.Plan
 	states map[string]*meter.State
+	shelf  shelf
 	fails  error // Answered instead of anything else, if set.
 }
 
@@ -25,6 +26,7 @@ func newMemory() *memory {
 		now:    time.Date(2026, time.March, 10, 12, 0, 0, 0, time.UTC),
 		plans:  map[string]meter.Plan{},
 		states: map[string]*meter.State{},
+		shelf:  shelf{},
 	}
 }
 
@@ -46,6 +48,7 @@ func (m *memory) state(organizationID string) *meter.State {
 		m.states[organizationID] = s
 	}
 	s.Plans = m.plans
+	m.shelf.open(s)
 	s.Now = m.now
 	return s
 }

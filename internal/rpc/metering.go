@@ -4,6 +4,7 @@ import (
 	"context"
 
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
+	"github.com/spillway-metering/spillway/internal/meter"
 )
 
 // metering answers MeteringService.
@@ -13,7 +14,7 @@ type metering struct {
 }
 
 func (s *metering) Reserve(ctx context.Context, in *meterv1.ReserveRequest) (*meterv1.ReserveResponse, error) {
-	command, err := reserveCommand(in)
+	command, err := reserveCommand(in, s.Learner)
 	if err != nil {
 		return nil, err
 	}
@@ -35,6 +36,7 @@ func (s *metering) Commit(ctx context.Context, in *meterv1.CommitRequest) (*mete
 	if err != nil {
 		return nil, err
 	}
+	s.settled(in.GetOrganizationId(), *out.Reservation)
 	return &meterv1.CommitResponse{
 		Reservation: reservationMessage(in.GetOrganizationId(), *out.Reservation), Meter: meterMessage(*out.Meter),
 	}, nil
@@ -49,6 +51,7 @@ func (s *metering) Release(ctx context.Context, in *meterv1.ReleaseRequest) (*me
 	if err != nil {
 		return nil, err
 	}
+	s.settled(in.GetOrganizationId(), *out.Reservation)
 	return &meterv1.ReleaseResponse{
 		Reservation: reservationMessage(in.GetOrganizationId(), *out.Reservation), Meter: meterMessage(*out.Meter),
 	}, nil
@@ -96,4 +99,14 @@ func (s *metering) ListReservations(
 	return &meterv1.ListReservationsResponse{
 		Reservations: reservationMessages(in.GetOrganizationId(), found), NextPageToken: next,
 	}, nil
+}
+
+// settled learns what a turn answered with, and tells of it.
+func (s *metering) settled(organizationID string, r meter.Reservation) {
+	if output := r.Tokens.Output + r.Tokens.Reasoning; r.State == meter.Committed && output > 0 && r.Turn.Model != "" {
+		s.Learner.Observe(organizationID, r.Turn.Model, output)
+	}
+	if s.Settled != nil {
+		s.Settled(r)
+	}
 }

@@ -35,7 +35,7 @@ func TestTurn(t *testing.T) {
 		OrganizationId: "acme", ReservationId: id, MemberId: "ada", RequestId: "turn-1",
 		State: meterv1.ReservationState_RESERVATION_STATE_HELD, EstimateMicros: 1_500_000, HeldAllowanceMicros: 1_500_000,
 		PeriodStart: timestamppb.New(periodStart), CreatedAt: timestamppb.New(a.now),
-		ExpiresAt: timestamppb.New(a.now.Add(10 * time.Minute)), Turn: sampleTurn(),
+		ExpiresAt: timestamppb.New(a.now.Add(10 * time.Minute)), Turn: sampleTurn(), PriceBookId: "book", PriceBookVersion: 1,
 	}
 	wantEqual(t, reserved.GetReservation(), held)
 	wantEqual(t, reserved.GetMeter(), &meterv1.Meter{
@@ -53,6 +53,7 @@ func TestTurn(t *testing.T) {
 	settled.SettledAt = timestamppb.New(a.now)
 	settled.Charge = &meterv1.Charge{ActualMicros: 2_500_000, AllowanceMicros: 2_000_000, OverrunMicros: 500_000}
 	settled.TokenUsage = sampleTokens()
+	settled.CostBasis = meterv1.CostBasis_COST_BASIS_AMOUNT
 	wantEqual(t, committed.GetReservation(), settled)
 	got, err := a.turns.GetReservation(ctx, &meterv1.GetReservationRequest{OrganizationId: "acme", ReservationId: id})
 	must(t)(got, err)
@@ -160,6 +161,14 @@ func TestUnknown(t *testing.T) {
 	wantFailure(t, err, codes.NotFound, "PLAN_NOT_FOUND")
 	_, err = a.organizations.RemoveMember(ctx, &meterv1.RemoveMemberRequest{OrganizationId: "acme", MemberId: "zoe"})
 	wantFailure(t, err, codes.NotFound, "MEMBER_NOT_FOUND")
+	for _, request := range []*meterv1.GetPriceBookRequest{{PriceBookId: "list"}, {PriceBookId: "book", Version: 2}} {
+		_, err = a.prices.GetPriceBook(ctx, request)
+		wantFailure(t, err, codes.NotFound, "PRICE_BOOK_NOT_FOUND")
+	}
+	elsewhere := sampleOrganization()
+	elsewhere.PriceBookId = "list"
+	_, err = a.organizations.PutOrganization(ctx, &meterv1.PutOrganizationRequest{Organization: elsewhere})
+	wantFailure(t, err, codes.NotFound, "PRICE_BOOK_NOT_FOUND")
 }
 
 // TestTestClock moves the time and sees that what fell due went back before the answer.
@@ -201,10 +210,16 @@ func TestFailuresPass(t *testing.T) {
 	wantFailure(t, err, codes.Unavailable, "UNAVAILABLE")
 	_, err = a.organizations.PutPlan(ctx, &meterv1.PutPlanRequest{Plan: samplePlan()})
 	wantFailure(t, err, codes.Unavailable, "UNAVAILABLE")
+	_, err = a.prices.PutPriceBook(ctx, &meterv1.PutPriceBookRequest{PriceBook: samplePriceBook()})
+	wantFailure(t, err, codes.Unavailable, "UNAVAILABLE")
 	_, err = a.clock.GetTime(ctx, &testingv1.GetTimeRequest{})
 	wantFailure(t, err, codes.Unavailable, "UNAVAILABLE")
 	for name, read := range map[string]func() (any, error){
-		"plans": func() (any, error) { return a.organizations.ListPlans(ctx, &meterv1.ListPlansRequest{}) },
+		"plans":       func() (any, error) { return a.organizations.ListPlans(ctx, &meterv1.ListPlansRequest{}) },
+		"price books": func() (any, error) { return a.prices.ListPriceBooks(ctx, &meterv1.ListPriceBooksRequest{}) },
+		"time": func() (any, error) {
+			return a.prices.Quote(ctx, &meterv1.QuoteRequest{PriceBookId: "book", Model: "free", TokenUsage: sampleTokens()})
+		},
 		"organizations": func() (any, error) {
 			return a.organizations.ListOrganizations(ctx, &meterv1.ListOrganizationsRequest{})
 		},

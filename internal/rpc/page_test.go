@@ -50,6 +50,10 @@ func lists(t *testing.T, a api) map[string]func(int32, string) (int, string, err
 			})
 			return len(r.GetMembers()), r.GetNextPageToken(), err
 		},
+		"price books": func(size int32, token string) (int, string, error) {
+			r, err := a.prices.ListPriceBooks(ctx, &meterv1.ListPriceBooksRequest{PageSize: size, PageToken: token})
+			return len(r.GetPriceBooks()), r.GetNextPageToken(), err
+		},
 		"reservations": func(size int32, token string) (int, string, error) {
 			r, err := a.turns.ListReservations(ctx, &meterv1.ListReservationsRequest{
 				OrganizationId: "acme", PageSize: size, PageToken: token,
@@ -78,11 +82,12 @@ func fill(t *testing.T, a api, n int) {
 	for i := range n {
 		id := fmt.Sprintf("id-%03d", i)
 		member := id
-		plan, organization := samplePlan(), sampleOrganization()
-		plan.PlanId, organization.OrganizationId = id, id
+		plan, organization, book := samplePlan(), sampleOrganization(), samplePriceBook()
+		plan.PlanId, organization.OrganizationId, book.PriceBookId = id, id, id
 		if i == 0 {
-			plan.PlanId, organization.OrganizationId, member = "team", "acme", "ada"
+			plan.PlanId, organization.OrganizationId, book.PriceBookId, member = "team", "acme", "book", "ada"
 		}
+		must(t)(a.prices.PutPriceBook(ctx, &meterv1.PutPriceBookRequest{PriceBook: book}))
 		must(t)(a.organizations.PutPlan(ctx, &meterv1.PutPlanRequest{Plan: plan}))
 		must(t)(a.organizations.PutOrganization(ctx, &meterv1.PutOrganizationRequest{Organization: organization}))
 		must(t)(a.organizations.PutMember(ctx, &meterv1.PutMemberRequest{Member: sampleMember(member)}))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/spillway-metering/spillway/internal/meter"
+	"github.com/spillway-metering/spillway/internal/price"
 )
 
 // Writer carries a command to where it is applied, durably and once, and answers its outcome. Its error is a
@@ -36,6 +37,25 @@ type Reader interface {
 // PlanWriter stores a plan. Plans belong to no organization, so they are no command.
 type PlanWriter interface {
 	PutPlan(ctx context.Context, p meter.Plan) error
+}
+
+// PriceBooks keeps the price books. Version 0 is the current one; a version that is missing is a *meter.Refusal.
+type PriceBooks interface {
+	// PutPriceBook adds a version unless the book already is as given, and answers what then is current, without models. It
+	// refuses if expected is not nil and not the current version.
+	PutPriceBook(ctx context.Context, b price.Book, expected *int64, actor string) (price.Book, error)
+	PriceBook(ctx context.Context, id string, version int64) (price.Book, error)
+	// PriceBooks are the current versions, without models.
+	PriceBooks(ctx context.Context, after string, limit int) ([]price.Book, error)
+	PriceTable(ctx context.Context, id string, version int64) (*price.Table, error)
+	// Now is the time at which turns are priced.
+	Now(ctx context.Context) (time.Time, error)
+}
+
+// Learner expects of a model's answers in an organization what they were like of late.
+type Learner interface {
+	Observe(organization, model string, output int64)
+	Expect(organization, model string, maximum int64) (tokens int64, learned bool)
 }
 
 // Clock is the time that the rules see, and the two ways of moving it that only a test may use.

@@ -57,19 +57,55 @@ func sampleTurn() *meterv1.Turn {
 	}
 }
 
+// samplePriceBook is in dollars, of which each buys two and a half ACU. Its first model has everything that a model may.
+func samplePriceBook() *meterv1.PriceBook {
+	rates := func(input, cached, write, output, reasoning string) *meterv1.TokenRates {
+		return &meterv1.TokenRates{Input: &input, CachedInput: &cached, CacheWrite: &write, Output: &output, Reasoning: &reasoning}
+	}
+	return &meterv1.PriceBook{
+		PriceBookId: "book", Unit: meterv1.Unit_UNIT_USD, AcuMicrosPerUsd: 2_500_000, Source: "made up", Licence: "none",
+		AsOf: &meterv1.Date{Year: 2026, Month: 3, Day: 1},
+		Models: []*meterv1.ModelPrices{
+			{Model: "large", Aliases: []string{"large-latest"}, Prices: []*meterv1.Price{
+				{
+					ValidFrom: &timestamppb.Timestamp{Seconds: 1_767_225_600}, // 2026-01-01
+					Rates:     rates("2", "0.2", "2.5", "10", "20"),
+					Tiers:     []*meterv1.PriceTier{{AboveInputTokens: 200_000, Rates: rates("4", "0.4", "5", "15", "30")}},
+				},
+				{
+					ValidFrom: &timestamppb.Timestamp{Seconds: 1_772_323_200}, // 2026-03-01
+					Rates:     &meterv1.TokenRates{Input: proto.String("1.1"), Output: proto.String("7")},
+					Tiers: []*meterv1.PriceTier{
+						{AboveInputTokens: 200_000, Rates: &meterv1.TokenRates{Input: proto.String("3")}},
+					},
+				},
+			}},
+			{Model: "silent", Prices: []*meterv1.Price{{Rates: &meterv1.TokenRates{Input: proto.String("0.15")}}}},
+			{Model: "free", Prices: []*meterv1.Price{{Rates: rates("0", "0", "0", "0", "0")}}},
+		},
+	}
+}
+
+func sampleEstimate() *meterv1.EstimateUsage {
+	return &meterv1.EstimateUsage{
+		Model: "large", InputTokens: 10, CachedInputTokens: 20, CacheWriteTokens: 30, MaxOutputTokens: 40,
+		EstimatePolicy: meterv1.EstimatePolicy_ESTIMATE_POLICY_LEARNED,
+	}
+}
+
 func sampleTokens() *meterv1.TokenUsage {
 	return &meterv1.TokenUsage{
 		InputTokens: 1, CachedInputTokens: 2, CacheWriteTokens: 3, OutputTokens: 4, ReasoningTokens: 5,
 	}
 }
 
-// sampleRequests holds a valid request of every type, with every field set, by the type's name.
+// sampleRequests holds a request of every type, with every field set and each of them valid, by the type's name.
 func sampleRequests() map[string]proto.Message {
 	samples := map[string]proto.Message{}
 	for _, sample := range []proto.Message{
 		&meterv1.ReserveRequest{
 			OrganizationId: "acme", MemberId: "ada", RequestId: "turn-1", EstimateMicros: 100, MinimumMicros: proto.Int64(50),
-			TimeToLive: &durationpb.Duration{Seconds: 60}, Turn: sampleTurn(),
+			TimeToLive: &durationpb.Duration{Seconds: 60}, Turn: sampleTurn(), EstimateUsage: sampleEstimate(),
 		},
 		&meterv1.CommitRequest{
 			OrganizationId: "acme", ReservationId: someID, ActualMicros: proto.Int64(0), TokenUsage: sampleTokens(),
@@ -109,6 +145,13 @@ func sampleRequests() map[string]proto.Message {
 		&meterv1.ListMembersRequest{OrganizationId: "acme", PageSize: 10, PageToken: "token"},
 		&meterv1.RemoveMemberRequest{OrganizationId: "acme", MemberId: "ada"},
 		&meterv1.GetMeterRequest{OrganizationId: "acme", MemberId: "ada"},
+		&meterv1.PutPriceBookRequest{PriceBook: samplePriceBook(), ExpectedVersion: proto.Int64(0)},
+		&meterv1.GetPriceBookRequest{PriceBookId: "book", Version: 1},
+		&meterv1.ListPriceBooksRequest{PageSize: 10, PageToken: "token"},
+		&meterv1.QuoteRequest{
+			PriceBookId: "book", OrganizationId: "acme", Model: "large", TokenUsage: sampleTokens(), Version: 1,
+			At: &timestamppb.Timestamp{Seconds: 1_772_323_200},
+		},
 		&testingv1.GetTimeRequest{},
 		&testingv1.AdvanceRequest{Duration: &durationpb.Duration{Seconds: 60}},
 		&testingv1.SetTimeRequest{Time: &timestamppb.Timestamp{Seconds: 1_800_000_000}},

@@ -14,6 +14,11 @@ type Services struct {
 	Writer Writer
 	Reader Reader
 	Plans  PlanWriter
+	Prices PriceBooks
+	// Learner is told of what turns used, and asked for what they will.
+	Learner Learner
+	// Settled is told of every turn that a call settled; nil: nobody is.
+	Settled func(meter.Reservation)
 }
 
 // TestClock is what the test clock's handlers need. It is for development only.
@@ -29,6 +34,7 @@ func (s Services) Register(r grpc.ServiceRegistrar) {
 	meterv1.RegisterPoolServiceServer(r, &pools{Services: s})
 	meterv1.RegisterOrganizationServiceServer(r, &organizations{Services: s})
 	meterv1.RegisterUsageServiceServer(r, &usage{Services: s})
+	meterv1.RegisterPriceServiceServer(r, &prices{Services: s})
 }
 
 // Register adds the test clock to a server.

@@ -3,6 +3,7 @@ package rpc
 import (
 	"errors"
 	"math"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -28,6 +29,8 @@ var (
 	wrongTokens    = wrong{int64(-1), int64(1_000_000_000_001), int64(math.MaxInt64)}
 	wrongPageSize  = wrong{int32(-1), int32(1001), int32(math.MinInt32)}
 	wrongPageToken = wrong{strings.Repeat("x", 513)}
+	mustModel      = wrong{nil, "", strings.Repeat("x", 129), "\x00"}
+	wrongRate      = wrong{"", strings.Repeat("1", 65)}
 	wrongEnum      = wrong{protoreflect.EnumNumber(99), protoreflect.EnumNumber(-1)}
 	mustEnum       = append(wrong{nil, protoreflect.EnumNumber(0)}, wrongEnum...)
 	wrongLife      = wrong{
@@ -50,14 +53,18 @@ var fields = map[string]wrong{
 	"model":      {strings.Repeat("x", 129), "\x00"},
 	"time_zone":  {nil, "", strings.Repeat("x", 65)},
 
-	"estimate_micros": wrongAmount, "amount_micros": wrongAmount, "tokens": wrongAmount,
+	"GetPriceBookRequest.price_book_id": wrongID, "PriceBook.price_book_id": wrongID, "QuoteRequest.organization_id": wrongOptID,
+	"ModelPrices.model": mustModel, "EstimateUsage.model": mustModel, "QuoteRequest.model": mustModel,
+	"source": {strings.Repeat("ü", 1025), "a\x00b"}, "licence": wrongText,
+
+	"estimate_micros": wrongAtLeast0, "amount_micros": wrongAmount, "tokens": wrongAmount,
 	"cap_micros": {int64(0), int64(-1), int64(maxAmount + 1)}, "unlimited": {false},
 	"minimum_micros":    {int64(0), int64(-1), int64(maxAmount + 1)},
-	"actual_micros":     append(wrong{nil}, wrongAtLeast0...),
 	"additional_micros": wrongAtLeast0, "seat_allowance_micros": wrongAtLeast0, "allowance_micros": wrongAtLeast0,
-	"ReleaseRequest.actual_micros": wrongAtLeast0,
-	"input_tokens":                 wrongTokens, "cached_input_tokens": wrongTokens, "cache_write_tokens": wrongTokens,
-	"output_tokens": wrongTokens, "reasoning_tokens": wrongTokens,
+	"actual_micros": wrongAtLeast0,
+	"input_tokens":  wrongTokens, "cached_input_tokens": wrongTokens, "cache_write_tokens": wrongTokens,
+	"output_tokens": wrongTokens, "reasoning_tokens": wrongTokens, "max_output_tokens": wrongTokens,
+	"total_tokens":  {int64(-1), int64(5_000_000_000_001), int64(math.MaxInt64)},
 	"orchestrators": {int64(-1)}, "devices": {int64(-1)}, "private_projects": {int64(-1)},
 
 	"page_size": wrongPageSize, "page_token": wrongPageToken,
@@ -69,6 +76,13 @@ var fields = map[string]wrong{
 	"Member.state": append(wrong{protoreflect.EnumNumber(2)}, wrongEnum...),
 	"role":         wrongEnum, "unit": mustEnum, "Plan.kind": mustEnum,
 
+	"version": {int64(-1)}, "expected_version": {int64(-1), int64(math.MinInt64)},
+	"acu_micros_per_usd": {int64(-1), int64(1_000_000_000_001)}, "above_input_tokens": {nil, int64(-1), int64(1_000_000_000_001)},
+	"models": {times(20_001)}, "prices": {nil, times(65)}, "tiers": {times(9)}, "rates": {nil},
+	"aliases": {times(65), texts{""}, texts{"x", strings.Repeat("x", 129)}, texts{"\x00"}},
+	"input":   wrongRate, "cached_input": wrongRate, "cache_write": wrongRate, "output": wrongRate, "reasoning": wrongRate,
+	"estimate_policy": wrongEnum,
+
 	"time_to_live": wrongLife,
 	"window":       {nil, &durationpb.Duration{}, &durationpb.Duration{Seconds: 31622401}},
 	"duration":     {nil, &durationpb.Duration{Seconds: -1}, &durationpb.Duration{Seconds: 316224001}},
@@ -76,7 +90,11 @@ var fields = map[string]wrong{
 
 	"plan": {nil}, "organization": {nil}, "member": {nil}, "anniversary": {nil},
 	"turn": {}, "token_usage": {}, "limits": {}, "abuse_limit": {}, "pool_visible_to_members": {},
+	"estimate_usage": {}, "price_book": {nil}, "as_of": {}, "QuoteRequest.token_usage": {nil},
+	// What is not a time the handlers refuse.
+	"valid_from": {}, "at": {},
 	// What a Put ignores may hold anything.
+	"PriceBook.version": {}, "created_at": {},
 	"access": {}, "pool_used_period_micros": {}, "pool_used_lifetime_micros": {},
 	"labels": {
 		map[string]string{"": "x"},
@@ -148,7 +166,7 @@ func wantBroken(t *testing.T, v *Validator, sample proto.Message, path []protore
 		return
 	}
 	for _, f := range refused.fields {
-		if named, _, _ := strings.Cut(f.path, "["); named != want {
+		if named := inBrackets.ReplaceAllString(f.path, ""); named != want {
 			t.Errorf("%s: for %s = %.40q it names %s", sample.ProtoReflect().Descriptor().Name(), want, value, f.path)
 		}
 		if !strings.HasPrefix(strings.TrimPrefix(f.requirement, "name "), "must ") {
@@ -157,12 +175,26 @@ func wantBroken(t *testing.T, v *Validator, sample proto.Message, path []protore
 	}
 }
 
+// inBrackets is what a path says of a map's key or of a place in a list.
+var inBrackets = regexp.MustCompile(`\[[^]]*\]`)
+
+// follow goes down a path: through lists by their first element.
 func follow(m protoreflect.Message, path []protoreflect.FieldDescriptor) protoreflect.Message {
 	for _, field := range path {
-		m = m.Mutable(field).Message()
+		if field.IsList() {
+			m = m.Mutable(field).List().Get(0).Message()
+		} else {
+			m = m.Mutable(field).Message()
+		}
 	}
 	return m
 }
+
+// times stands for a list with its first element so many times, and texts for one of those.
+type (
+	times int
+	texts []string
+)
 
 func put(m protoreflect.Message, field protoreflect.FieldDescriptor, value any) {
 	switch value := value.(type) {
@@ -170,6 +202,18 @@ func put(m protoreflect.Message, field protoreflect.FieldDescriptor, value any) 
 		m.Clear(field)
 	case proto.Message:
 		m.Set(field, protoreflect.ValueOfMessage(value.ProtoReflect()))
+	case times:
+		list := m.Mutable(field).List()
+		list.Truncate(1)
+		for range value - 1 {
+			list.Append(list.Get(0))
+		}
+	case texts:
+		list := m.Mutable(field).List()
+		list.Truncate(0)
+		for _, v := range value {
+			list.Append(protoreflect.ValueOfString(v))
+		}
 	case map[string]string:
 		m.Clear(field)
 		for k, v := range value {
@@ -200,11 +244,12 @@ func TestRequirements(t *testing.T) {
 		path, want     string
 	}{
 		{"ReserveRequest", "organization_id", "a b", "organization_id", "must be 1 to 128 characters of A-Z a-z 0-9 . _ : @ -"},
-		{"ReserveRequest", "estimate_micros", int64(0), "estimate_micros", "must be greater than or equal to 1 and less than or equal to 1000000000000000"},
+		{"ReserveRequest", "estimate_micros", int64(-1), "estimate_micros", "must be greater than or equal to 1 and less than or equal to 1000000000000000"},
 		{"ReserveRequest", "time_to_live", &durationpb.Duration{}, "time_to_live", "must be greater than or equal to 1s and less than or equal to 86400s"},
 		{"TopUpRequest", "reference", "\x00", "reference", "must not contain the character NUL"},
 		{"TopUpRequest", "reference", strings.Repeat("x", 257), "reference", "must be at most 256 characters"},
-		{"CommitRequest", "actual_micros", nil, "actual_micros", "must be set"},
+		{"PutPriceBookRequest", "price_book", nil, "price_book", "must be set"},
+		{"QuoteRequest", "model", "", "model", "must not be empty"},
 		{"CommitRequest", "reservation_id", "7", "reservation_id", "must be a UUID, as the server answered it"},
 		{"GrantAccessRequest", "cap_micros", nil, "access", "must be cap_micros or unlimited"},
 		{"ListReservationsRequest", "state", protoreflect.EnumNumber(9), "state", "must be one of RESERVATION_STATE_HELD, " +

@@ -10,7 +10,9 @@ import (
 
 	"github.com/spillway-metering/spillway/internal/lane"
 	"github.com/spillway-metering/spillway/internal/localpg"
+	"github.com/spillway-metering/spillway/internal/meter"
 	"github.com/spillway-metering/spillway/internal/postgres"
+	"github.com/spillway-metering/spillway/internal/price"
 	"github.com/spillway-metering/spillway/internal/rpc"
 	"github.com/spillway-metering/spillway/internal/telemetry"
 )
@@ -146,9 +148,34 @@ func (s *server) startLanes() {
 	s.parts.push("sweeper", background(s.sweeper.Run))
 }
 
+// learnedModels bounds of how many models, each in an organization, the answers are remembered.
+const learnedModels = 100_000
+
+// settled shows how well a turn's hold fitted, or that it had no price.
+func (s *server) settled(r meter.Reservation) {
+	switch {
+	case r.Basis == meter.CostHeld:
+		s.metrics.Unpriced()
+		return
+	case r.State != meter.Committed:
+		return
+	}
+	estimate := telemetry.EstimateAmount
+	switch r.Policy {
+	case meter.EstimateMaximum:
+		estimate = telemetry.EstimateMaximum
+	case meter.EstimateLearned:
+		estimate = telemetry.EstimateLearned
+	}
+	s.metrics.Settled(estimate, int64(r.HeldAllowance+r.HeldPool), int64(r.Charge.Actual))
+}
+
 func (s *server) openEdge() (err error) {
 	config := EdgeConfig{
-		Services:        rpc.Services{Writer: s.lanes, Reader: s.store, Plans: s.store},
+		Services: rpc.Services{
+			Writer: s.lanes, Reader: s.store, Plans: s.store, Prices: s.store, Learner: price.NewLearner(learnedModels),
+			Settled: s.settled,
+		},
 		Metrics:         s.metrics,
 		Logger:          s.Logger,
 		DefaultDeadline: s.DefaultDeadline,

@@ -28,6 +28,8 @@ type Metrics struct {
 	registry *prometheus.Registry
 	calls    *grpcprom.ServerMetrics
 	refusals *prometheus.CounterVec
+	holdFit  *prometheus.HistogramVec
+	unpriced prometheus.Counter
 	lanes    lanes
 }
 
@@ -39,10 +41,15 @@ func NewMetrics() *Metrics {
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "refusals_total", Help: "Calls answered other than OK, by reason.",
 		}, []string{"reason"}),
+		holdFit: newHoldFit(),
+		unpriced: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "unpriced_turns_total",
+			Help: "Settled turns whose tokens had no price, and that cost what was held.",
+		}),
 		lanes: newLanes(),
 	}
 	m.registry.MustRegister(
-		m.calls, m.refusals,
+		m.calls, m.refusals, m.holdFit, m.unpriced,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	m.registry.MustRegister(m.lanes.collectors()...)
@@ -63,6 +70,17 @@ func (m *Metrics) Begin(server *grpc.Server, reasons []string) {
 // Refused counts an answer other than OK.
 func (m *Metrics) Refused(reason string) { m.refusals.WithLabelValues(reason).Inc() }
 
+// Settled shows how well a committed turn's hold fitted its cost: 1 is exact, 4 held four times too much, less than 1 too
+// little. The estimate says how the hold came about. A turn that cost nothing says nothing of its hold.
+func (m *Metrics) Settled(estimate string, held, cost int64) {
+	if cost > 0 {
+		m.holdFit.WithLabelValues(estimate).Observe(float64(held) / float64(cost))
+	}
+}
+
+// Unpriced counts a settled turn whose tokens had no price.
+func (m *Metrics) Unpriced() { m.unpriced.Inc() }
+
 // Batch counts what a lane's transaction did.
 func (m *Metrics) Batch(b Batch) { m.lanes.observe(b) }
 
@@ -76,6 +94,24 @@ func (m *Metrics) Queue(queued func() int) {
 // Handler answers /metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
+
+// Estimates are how a hold comes about.
+const (
+	EstimateAmount  = "amount"
+	EstimateMaximum = "maximum"
+	EstimateLearned = "learned"
+)
+
+func newHoldFit() *prometheus.HistogramVec {
+	fit := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: namespace, Name: "hold_to_cost_ratio", Help: "What committed turns held, as a multiple of what they cost.",
+		Buckets: []float64{0.5, 0.8, 0.95, 1, 1.05, 1.25, 1.5, 2, 3, 5, 10, 30, 100},
+	}, []string{"estimate"})
+	for _, estimate := range []string{EstimateAmount, EstimateMaximum, EstimateLearned} {
+		fit.WithLabelValues(estimate)
+	}
+	return fit
 }
 
 func newCalls() *grpcprom.ServerMetrics {

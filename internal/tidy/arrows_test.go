@@ -17,12 +17,14 @@ var everything = []string{"internal", "gen"}
 var arrows = map[string][]string{
 	// The rules know nobody.
 	"internal/meter": {},
+	// Tokens to micros, for the rules.
+	"internal/price": {"internal/meter"},
 	// The way through: both ends know the rules, neither knows the other.
 	"internal/lane":     {"internal/meter"},
-	"internal/postgres": {"internal/meter"},
+	"internal/postgres": {"internal/meter", "internal/price"},
 	// The edge takes what it calls as interfaces of its own, so that it can be
 	// tested without a lane and without a database.
-	"internal/rpc":  {"internal/meter", "internal/auth", "gen"},
+	"internal/rpc":  {"internal/meter", "internal/price", "internal/auth", "gen"},
 	"internal/auth": {"internal/meter", "gen"},
 	// The only one that knows all others.
 	"internal/server": everything,
@@ -36,10 +38,13 @@ var arrows = map[string][]string{
 	// The auditor must not trust the store it checks, nor share its queries.
 	"internal/audit":           {"internal/meter"},
 	"internal/audit/audittest": {"internal/audit"},
+	// Reads the files of others; it knows no server.
+	"internal/pricelist": {"internal/meter", "internal/price"},
 	// Callers, over gRPC like everybody else.
-	"internal/trace":  {},
-	"internal/replay": {"internal/trace", "gen"},
-	"internal/demo":   {"gen"},
+	"internal/importer": {"internal/meter", "internal/price", "gen"},
+	"internal/trace":    {},
+	"internal/replay":   {"internal/trace", "gen"},
+	"internal/demo":     {"gen"},
 	// Measures the service from outside, and the naive way on the same tables.
 	"internal/bench": {"internal/localpg", "gen"},
 	// Test support.

@@ -60,10 +60,40 @@ func sqlIsInStore(t tree) (complaints []string) {
 	return complaints
 }
 
-func rulesHaveNoFloats(t tree) (complaints []string) {
-	every(in(rulesDir, t.files), func(f file, name *ast.Ident) {
-		if name.Name == "float32" || name.Name == "float64" {
-			complaints = append(complaints, f.complain(name, "%s is a float", name.Name))
+// exact are the packages that compute with money or with prices.
+var exact = []string{rulesDir, "internal/price", "internal/pricelist"}
+
+// floatNames are what a float is called, and what makes one without calling it so.
+var floatNames = regexp.MustCompile(`^(float(32|64)|complex(64|128)|(Parse|Format|Append)Float|(Set)?Float(32|64)?|NewFloat)$`)
+
+// moneyIsExact holds tests to the names only: a count such as 1e6, which the compiler takes for a whole number where one
+// is asked for, reads better there than its zeros.
+func moneyIsExact(t tree) (complaints []string) {
+	for _, dir := range exact {
+		every(in(dir, t.files), func(f file, name *ast.Ident) {
+			if floatNames.MatchString(name.Name) {
+				complaints = append(complaints, f.complain(name, "%s is a float", name.Name))
+			}
+		})
+		for _, f := range in(dir, t.shipped()) {
+			complaints = append(complaints, f.floatLiterals()...)
+		}
+	}
+	return complaints
+}
+
+// floatLiterals complains of numbers with a point or an exponent. Where a constant or a variable says its type the
+// compiler sees to it that the number is whole, for no type with a float's name is allowed.
+func (f file) floatLiterals() (complaints []string) {
+	typed := map[ast.Node]bool{}
+	every([]file{f}, func(_ file, spec *ast.ValueSpec) {
+		for _, value := range spec.Values {
+			typed[value] = spec.Type != nil
+		}
+	})
+	every([]file{f}, func(f file, literal *ast.BasicLit) {
+		if literal.Kind == token.FLOAT && !typed[literal] {
+			complaints = append(complaints, f.complain(literal, "%s is a float", literal.Value))
 		}
 	})
 	return complaints

@@ -89,9 +89,19 @@ var rules = []rule{
 		"internal/rpc/rpc.go:3: SQL outside the store",
 	},
 	{
-		"the rules have no floats", rulesHaveNoFloats,
-		source("internal/meter/money.go", "type amount float64"),
-		"internal/meter/money.go:3: float64 is a float",
+		"money and prices are exact", moneyIsExact,
+		fstest.MapFS{
+			"internal/meter/money.go":       {Data: []byte("package meter\n\ntype amount float64")},
+			"internal/price/quote.go":       {Data: []byte("package price\n\nvar share = 0.5")},
+			"internal/price/quote_test.go":  {Data: []byte("package price\n\nvar half, _ = r.Float64()")},
+			"internal/pricelist/litellm.go": {Data: []byte("package pricelist\n\nvar rate, err = strconv.ParseFloat(text, 64)")},
+			"internal/pricelist/million.go": {Data: []byte("package pricelist\n\nconst million = 1e6")},
+		},
+		"internal/meter/money.go:3: float64 is a float\n" +
+			"internal/price/quote_test.go:3: Float64 is a float\n" +
+			"internal/price/quote.go:3: 0.5 is a float\n" +
+			"internal/pricelist/litellm.go:3: ParseFloat is a float\n" +
+			"internal/pricelist/million.go:3: 1e6 is a float",
 	},
 }
 
@@ -160,6 +170,9 @@ type Clock interface{ Sleep() }
 
 // Wait waits by the clock it was given.
 func Wait(c Clock) { c.Sleep() }
+
+// Most is the largest amount.
+const Most int64 = 1e15
 
 type seat struct{}
 

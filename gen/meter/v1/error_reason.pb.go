@@ -155,6 +155,38 @@ const (
 	//
 	//	{"reason": "INTERNAL", "domain": "meter.v1"}
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 28
+	// NOT_FOUND. There is no such price book, or no such version of it.
+	//
+	//	{"reason": "PRICE_BOOK_NOT_FOUND", "domain": "meter.v1", "metadata": {"price_book_id": "list"}}
+	ErrorReason_ERROR_REASON_PRICE_BOOK_NOT_FOUND ErrorReason = 29
+	// FAILED_PRECONDITION. The book has no price for these tokens of this model: it does not know the model, its price does
+	// not hold yet, it has none for one class of tokens, or none in the organization's unit. What it does know by a like name
+	// is told. Put a price, or tell the amount.
+	//
+	//	{"reason": "UNPRICED_MODEL", "domain": "meter.v1",
+	//	 "metadata": {"model": "gpt-4p", "price_book_id": "default", "price_book_version": "3", "nearest": "gpt-4o, gpt-4"}}
+	ErrorReason_ERROR_REASON_UNPRICED_MODEL ErrorReason = 30
+	// FAILED_PRECONDITION. The book's current version is not the expected one: somebody else put another. Read it, and
+	// decide anew.
+	//
+	//	{"reason": "PRICE_BOOK_CHANGED", "domain": "meter.v1",
+	//	 "metadata": {"price_book_id": "default", "version": "4", "expected_version": "3"}}
+	ErrorReason_ERROR_REASON_PRICE_BOOK_CHANGED ErrorReason = 31
+	// UNAUTHENTICATED. The call brings no credentials that the service accepts: no bearer token and no client certificate, or
+	// one that is not valid. The message says whether it has expired; get new credentials, and send the same request again.
+	//
+	//	{"reason": "UNAUTHENTICATED", "domain": "meter.v1"}
+	ErrorReason_ERROR_REASON_UNAUTHENTICATED ErrorReason = 32
+	// PERMISSION_DENIED. The caller may not call this RPC, or not for what the request names. It is told the same of another
+	// organization, whether or not there is such a one.
+	//
+	//	{"reason": "PERMISSION_DENIED", "domain": "meter.v1"}
+	ErrorReason_ERROR_REASON_PERMISSION_DENIED ErrorReason = 33
+	// RESOURCE_EXHAUSTED. The caller sends more requests than one caller may. google.rpc.RetryInfo tells when to send the same
+	// request again; nothing was applied.
+	//
+	//	{"reason": "RATE_LIMITED", "domain": "meter.v1"}
+	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 34
 )
 
 // Enum value maps for ErrorReason.
@@ -189,6 +221,12 @@ var (
 		26: "ERROR_REASON_DEADLINE_EXCEEDED",
 		27: "ERROR_REASON_CANCELLED",
 		28: "ERROR_REASON_INTERNAL",
+		29: "ERROR_REASON_PRICE_BOOK_NOT_FOUND",
+		30: "ERROR_REASON_UNPRICED_MODEL",
+		31: "ERROR_REASON_PRICE_BOOK_CHANGED",
+		32: "ERROR_REASON_UNAUTHENTICATED",
+		33: "ERROR_REASON_PERMISSION_DENIED",
+		34: "ERROR_REASON_RATE_LIMITED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -220,6 +258,12 @@ var (
 		"ERROR_REASON_DEADLINE_EXCEEDED":         26,
 		"ERROR_REASON_CANCELLED":                 27,
 		"ERROR_REASON_INTERNAL":                  28,
+		"ERROR_REASON_PRICE_BOOK_NOT_FOUND":      29,
+		"ERROR_REASON_UNPRICED_MODEL":            30,
+		"ERROR_REASON_PRICE_BOOK_CHANGED":        31,
+		"ERROR_REASON_UNAUTHENTICATED":           32,
+		"ERROR_REASON_PERMISSION_DENIED":         33,
+		"ERROR_REASON_RATE_LIMITED":              34,
 	}
 )
 
@@ -254,7 +298,7 @@ var File_meter_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_meter_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1bmeter/v1/error_reason.proto\x12\bmeter.v1*\x95\b\n" +
+	"\x1bmeter/v1/error_reason.proto\x12\bmeter.v1*\xe7\t\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12'\n" +
@@ -285,7 +329,13 @@ const file_meter_v1_error_reason_proto_rawDesc = "" +
 	"\x18ERROR_REASON_UNAVAILABLE\x10\x19\x12\"\n" +
 	"\x1eERROR_REASON_DEADLINE_EXCEEDED\x10\x1a\x12\x1a\n" +
 	"\x16ERROR_REASON_CANCELLED\x10\x1b\x12\x19\n" +
-	"\x15ERROR_REASON_INTERNAL\x10\x1cB\x9d\x01\n" +
+	"\x15ERROR_REASON_INTERNAL\x10\x1c\x12%\n" +
+	"!ERROR_REASON_PRICE_BOOK_NOT_FOUND\x10\x1d\x12\x1f\n" +
+	"\x1bERROR_REASON_UNPRICED_MODEL\x10\x1e\x12#\n" +
+	"\x1fERROR_REASON_PRICE_BOOK_CHANGED\x10\x1f\x12 \n" +
+	"\x1cERROR_REASON_UNAUTHENTICATED\x10 \x12\"\n" +
+	"\x1eERROR_REASON_PERMISSION_DENIED\x10!\x12\x1d\n" +
+	"\x19ERROR_REASON_RATE_LIMITED\x10\"B\x9d\x01\n" +
 	"\fcom.meter.v1B\x10ErrorReasonProtoP\x01Z:github.com/spillway-metering/spillway/gen/meter/v1;meterv1\xa2\x02\x03MXX\xaa\x02\bMeter.V1\xca\x02\bMeter\\V1\xe2\x02\x14Meter\\V1\\GPBMetadata\xea\x02\tMeter::V1b\x06proto3"
 
 var (

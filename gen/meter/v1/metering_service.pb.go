@@ -32,14 +32,17 @@ type ReserveRequest struct {
 	MemberId string `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
 	// Makes a retry the same request. Unique per organization among its Reserves.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// What the turn is expected to cost, in micros, 1 to 10^15.
+	// What the turn is expected to cost, in micros, 1 to 10^15. This or estimate_usage must be said.
 	EstimateMicros int64 `protobuf:"varint,4,opt,name=estimate_micros,json=estimateMicros,proto3" json:"estimate_micros,omitempty"`
-	// The least that must be held for the turn to run, in micros, 1 to the estimate. Unset: the estimate.
+	// The least that must be held for the turn to run, in micros, 1 to the estimate; of an estimate by usage at most as much
+	// is asked. Unset: the estimate.
 	MinimumMicros *int64 `protobuf:"varint,5,opt,name=minimum_micros,json=minimumMicros,proto3,oneof" json:"minimum_micros,omitempty"`
 	// How long the hold stands if nobody settles it: 1 second to 24 hours. Unset: 10 minutes.
 	TimeToLive *durationpb.Duration `protobuf:"bytes,6,opt,name=time_to_live,json=timeToLive,proto3" json:"time_to_live,omitempty"`
 	// What is to be said of the turn in reports.
-	Turn          *Turn `protobuf:"bytes,7,opt,name=turn,proto3" json:"turn,omitempty"`
+	Turn *Turn `protobuf:"bytes,7,opt,name=turn,proto3" json:"turn,omitempty"`
+	// What the turn is expected to use, to be priced by the organization's book. This or estimate_micros must be said.
+	EstimateUsage *EstimateUsage `protobuf:"bytes,8,opt,name=estimate_usage,json=estimateUsage,proto3" json:"estimate_usage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -123,6 +126,104 @@ func (x *ReserveRequest) GetTurn() *Turn {
 	return nil
 }
 
+func (x *ReserveRequest) GetEstimateUsage() *EstimateUsage {
+	if x != nil {
+		return x.EstimateUsage
+	}
+	return nil
+}
+
+// EstimateUsage is what a turn is expected to use. It holds at least one micro, also where the model is free.
+type EstimateUsage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Model that is to run the turn, by its name or an alias. It is noted as the turn's, which may not name another.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// Prompt tokens, neither read from a cache nor written to one.
+	InputTokens int64 `protobuf:"varint,2,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
+	// Prompt tokens to be read from a cache.
+	CachedInputTokens int64 `protobuf:"varint,3,opt,name=cached_input_tokens,json=cachedInputTokens,proto3" json:"cached_input_tokens,omitempty"`
+	// Prompt tokens to be written to a cache.
+	CacheWriteTokens int64 `protobuf:"varint,4,opt,name=cache_write_tokens,json=cacheWriteTokens,proto3" json:"cache_write_tokens,omitempty"`
+	// The most tokens that the answer may have, reasoning included.
+	MaxOutputTokens int64 `protobuf:"varint,5,opt,name=max_output_tokens,json=maxOutputTokens,proto3" json:"max_output_tokens,omitempty"`
+	// How many of them to expect. Unset: MAXIMUM.
+	EstimatePolicy EstimatePolicy `protobuf:"varint,6,opt,name=estimate_policy,json=estimatePolicy,proto3,enum=meter.v1.EstimatePolicy" json:"estimate_policy,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *EstimateUsage) Reset() {
+	*x = EstimateUsage{}
+	mi := &file_meter_v1_metering_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EstimateUsage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EstimateUsage) ProtoMessage() {}
+
+func (x *EstimateUsage) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_metering_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EstimateUsage.ProtoReflect.Descriptor instead.
+func (*EstimateUsage) Descriptor() ([]byte, []int) {
+	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *EstimateUsage) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *EstimateUsage) GetInputTokens() int64 {
+	if x != nil {
+		return x.InputTokens
+	}
+	return 0
+}
+
+func (x *EstimateUsage) GetCachedInputTokens() int64 {
+	if x != nil {
+		return x.CachedInputTokens
+	}
+	return 0
+}
+
+func (x *EstimateUsage) GetCacheWriteTokens() int64 {
+	if x != nil {
+		return x.CacheWriteTokens
+	}
+	return 0
+}
+
+func (x *EstimateUsage) GetMaxOutputTokens() int64 {
+	if x != nil {
+		return x.MaxOutputTokens
+	}
+	return 0
+}
+
+func (x *EstimateUsage) GetEstimatePolicy() EstimatePolicy {
+	if x != nil {
+		return x.EstimatePolicy
+	}
+	return EstimatePolicy_ESTIMATE_POLICY_UNSPECIFIED
+}
+
 // ReserveResponse says that the turn may run.
 type ReserveResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -136,7 +237,7 @@ type ReserveResponse struct {
 
 func (x *ReserveResponse) Reset() {
 	*x = ReserveResponse{}
-	mi := &file_meter_v1_metering_service_proto_msgTypes[1]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -148,7 +249,7 @@ func (x *ReserveResponse) String() string {
 func (*ReserveResponse) ProtoMessage() {}
 
 func (x *ReserveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_metering_service_proto_msgTypes[1]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -161,7 +262,7 @@ func (x *ReserveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveResponse.ProtoReflect.Descriptor instead.
 func (*ReserveResponse) Descriptor() ([]byte, []int) {
-	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{1}
+	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ReserveResponse) GetReservation() *Reservation {
@@ -185,9 +286,10 @@ type CommitRequest struct {
 	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
 	// The reservation that Reserve answered.
 	ReservationId string `protobuf:"bytes,2,opt,name=reservation_id,json=reservationId,proto3" json:"reservation_id,omitempty"`
-	// What the turn cost, in micros, 0 to 10^15. It must be said: 0 charges nothing, absent is refused.
+	// What the turn cost, in micros, 0 to 10^15; 0 charges nothing. This or token_usage must be said; this one counts where
+	// both are.
 	ActualMicros *int64 `protobuf:"varint,3,opt,name=actual_micros,json=actualMicros,proto3,oneof" json:"actual_micros,omitempty"`
-	// Tokens that the turn used. They count toward abuse protection.
+	// Tokens that the turn used. They count toward abuse protection, and are priced where actual_micros is not said.
 	TokenUsage    *TokenUsage `protobuf:"bytes,4,opt,name=token_usage,json=tokenUsage,proto3" json:"token_usage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -195,7 +297,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_meter_v1_metering_service_proto_msgTypes[2]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -207,7 +309,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_metering_service_proto_msgTypes[2]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -220,7 +322,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{2}
+	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CommitRequest) GetOrganizationId() string {
@@ -264,7 +366,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_meter_v1_metering_service_proto_msgTypes[3]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -276,7 +378,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_metering_service_proto_msgTypes[3]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -289,7 +391,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{3}
+	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CommitResponse) GetReservation() *Reservation {
@@ -315,9 +417,11 @@ type ReleaseRequest struct {
 	ReservationId string `protobuf:"bytes,2,opt,name=reservation_id,json=reservationId,proto3" json:"reservation_id,omitempty"`
 	// Why it failed, for people: at most 256 characters.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Tokens that the turn used before it failed. They count toward abuse protection.
+	// Tokens that the turn used before it failed. They count toward abuse protection, and are priced where actual_micros is
+	// not said.
 	TokenUsage *TokenUsage `protobuf:"bytes,4,opt,name=token_usage,json=tokenUsage,proto3" json:"token_usage,omitempty"`
-	// What the turn had cost, in micros, 0 to 10^15. It uses allowance only under the policy USE_ALLOWANCE. Unset: 0.
+	// What the turn had cost, in micros, 0 to 10^15. It uses allowance only under the policy USE_ALLOWANCE. Unset: the price
+	// of its tokens; without them 0.
 	ActualMicros  *int64 `protobuf:"varint,5,opt,name=actual_micros,json=actualMicros,proto3,oneof" json:"actual_micros,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -325,7 +429,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_meter_v1_metering_service_proto_msgTypes[4]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -337,7 +441,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_metering_service_proto_msgTypes[4]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -350,7 +454,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{4}
+	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ReleaseRequest) GetOrganizationId() string {
@@ -401,7 +505,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_meter_v1_metering_service_proto_msgTypes[5]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -413,7 +517,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_metering_service_proto_msgTypes[5]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -426,7 +530,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{5}
+	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ReleaseResponse) GetReservation() *Reservation {
@@ -462,7 +566,7 @@ type ExtendRequest struct {
 
 func (x *ExtendRequest) Reset() {
 	*x = ExtendRequest{}
-	mi := &file_meter_v1_metering_service_proto_msgTypes[6]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -474,7 +578,7 @@ func (x *ExtendRequest) String() string {
 func (*ExtendRequest) ProtoMessage() {}
 
 func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_metering_service_proto_msgTypes[6]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -487,7 +591,7 @@ func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendRequest.ProtoReflect.Descriptor instead.
 func (*ExtendRequest) Descriptor() ([]byte, []int) {
-	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{6}
+	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ExtendRequest) GetOrganizationId() string {
@@ -536,7 +640,7 @@ type ExtendResponse struct {
 
 func (x *ExtendResponse) Reset() {
 	*x = ExtendResponse{}
-	mi := &file_meter_v1_metering_service_proto_msgTypes[7]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +652,7 @@ func (x *ExtendResponse) String() string {
 func (*ExtendResponse) ProtoMessage() {}
 
 func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_metering_service_proto_msgTypes[7]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +665,7 @@ func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendResponse.ProtoReflect.Descriptor instead.
 func (*ExtendResponse) Descriptor() ([]byte, []int) {
-	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{7}
+	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ExtendResponse) GetReservation() *Reservation {
@@ -584,7 +688,7 @@ type GetReservationRequest struct {
 
 func (x *GetReservationRequest) Reset() {
 	*x = GetReservationRequest{}
-	mi := &file_meter_v1_metering_service_proto_msgTypes[8]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -596,7 +700,7 @@ func (x *GetReservationRequest) String() string {
 func (*GetReservationRequest) ProtoMessage() {}
 
 func (x *GetReservationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_metering_service_proto_msgTypes[8]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -609,7 +713,7 @@ func (x *GetReservationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReservationRequest.ProtoReflect.Descriptor instead.
 func (*GetReservationRequest) Descriptor() ([]byte, []int) {
-	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{8}
+	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetReservationRequest) GetOrganizationId() string {
@@ -637,7 +741,7 @@ type GetReservationResponse struct {
 
 func (x *GetReservationResponse) Reset() {
 	*x = GetReservationResponse{}
-	mi := &file_meter_v1_metering_service_proto_msgTypes[9]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -649,7 +753,7 @@ func (x *GetReservationResponse) String() string {
 func (*GetReservationResponse) ProtoMessage() {}
 
 func (x *GetReservationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_metering_service_proto_msgTypes[9]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -662,7 +766,7 @@ func (x *GetReservationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReservationResponse.ProtoReflect.Descriptor instead.
 func (*GetReservationResponse) Descriptor() ([]byte, []int) {
-	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{9}
+	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetReservationResponse) GetReservation() *Reservation {
@@ -691,7 +795,7 @@ type ListReservationsRequest struct {
 
 func (x *ListReservationsRequest) Reset() {
 	*x = ListReservationsRequest{}
-	mi := &file_meter_v1_metering_service_proto_msgTypes[10]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -703,7 +807,7 @@ func (x *ListReservationsRequest) String() string {
 func (*ListReservationsRequest) ProtoMessage() {}
 
 func (x *ListReservationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_metering_service_proto_msgTypes[10]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -716,7 +820,7 @@ func (x *ListReservationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReservationsRequest.ProtoReflect.Descriptor instead.
 func (*ListReservationsRequest) Descriptor() ([]byte, []int) {
-	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{10}
+	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListReservationsRequest) GetOrganizationId() string {
@@ -767,7 +871,7 @@ type ListReservationsResponse struct {
 
 func (x *ListReservationsResponse) Reset() {
 	*x = ListReservationsResponse{}
-	mi := &file_meter_v1_metering_service_proto_msgTypes[11]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +883,7 @@ func (x *ListReservationsResponse) String() string {
 func (*ListReservationsResponse) ProtoMessage() {}
 
 func (x *ListReservationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_metering_service_proto_msgTypes[11]
+	mi := &file_meter_v1_metering_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +896,7 @@ func (x *ListReservationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReservationsResponse.ProtoReflect.Descriptor instead.
 func (*ListReservationsResponse) Descriptor() ([]byte, []int) {
-	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{11}
+	return file_meter_v1_metering_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListReservationsResponse) GetReservations() []*Reservation {
@@ -813,26 +917,35 @@ var File_meter_v1_metering_service_proto protoreflect.FileDescriptor
 
 const file_meter_v1_metering_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1fmeter/v1/metering_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x14meter/v1/meter.proto\x1a\x1ameter/v1/reservation.proto\"\xda\x03\n" +
+	"\x1fmeter/v1/metering_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x14meter/v1/meter.proto\x1a\x15meter/v1/policy.proto\x1a\x1ameter/v1/reservation.proto\"\x9d\x04\n" +
 	"\x0eReserveRequest\x12I\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12=\n" +
 	"\tmember_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bmemberId\x12?\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\trequestId\x129\n" +
-	"\x0festimate_micros\x18\x04 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x01R\x0eestimateMicros\x12<\n" +
+	"request_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\trequestId\x12<\n" +
+	"\x0festimate_micros\x18\x04 \x01(\x03B\x13\xbaH\x10\xd8\x01\x01\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x01R\x0eestimateMicros\x12<\n" +
 	"\x0eminimum_micros\x18\x05 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x01H\x00R\rminimumMicros\x88\x01\x01\x12M\n" +
 	"\ftime_to_live\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
 	"\"\x04\b\x80\xa3\x052\x02\b\x01R\n" +
 	"timeToLive\x12\"\n" +
-	"\x04turn\x18\a \x01(\v2\x0e.meter.v1.TurnR\x04turnB\x11\n" +
-	"\x0f_minimum_micros\"q\n" +
+	"\x04turn\x18\a \x01(\v2\x0e.meter.v1.TurnR\x04turn\x12>\n" +
+	"\x0eestimate_usage\x18\b \x01(\v2\x17.meter.v1.EstimateUsageR\restimateUsageB\x11\n" +
+	"\x0f_minimum_micros\"\xf7\x02\n" +
+	"\rEstimateUsage\x12,\n" +
+	"\x05model\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x10\x01\x18\x80\x012\n" +
+	"^[^\\x00]*$R\x05model\x121\n" +
+	"\finput_tokens\x18\x02 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\vinputTokens\x12>\n" +
+	"\x13cached_input_tokens\x18\x03 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x11cachedInputTokens\x12<\n" +
+	"\x12cache_write_tokens\x18\x04 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x10cacheWriteTokens\x12:\n" +
+	"\x11max_output_tokens\x18\x05 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x0fmaxOutputTokens\x12K\n" +
+	"\x0festimate_policy\x18\x06 \x01(\x0e2\x18.meter.v1.EstimatePolicyB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0eestimatePolicy\"q\n" +
 	"\x0fReserveResponse\x127\n" +
 	"\vreservation\x18\x01 \x01(\v2\x15.meter.v1.ReservationR\vreservation\x12%\n" +
-	"\x05meter\x18\x02 \x01(\v2\x0f.meter.v1.MeterR\x05meter\"\x93\x02\n" +
+	"\x05meter\x18\x02 \x01(\v2\x0f.meter.v1.MeterR\x05meter\"\x90\x02\n" +
 	"\rCommitRequest\x12I\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12/\n" +
-	"\x0ereservation_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\rreservationId\x12=\n" +
-	"\ractual_micros\x18\x03 \x01(\x03B\x13\xbaH\x10\xc8\x01\x01\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00H\x00R\factualMicros\x88\x01\x01\x125\n" +
+	"\x0ereservation_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\rreservationId\x12:\n" +
+	"\ractual_micros\x18\x03 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00H\x00R\factualMicros\x88\x01\x01\x125\n" +
 	"\vtoken_usage\x18\x04 \x01(\v2\x14.meter.v1.TokenUsageR\n" +
 	"tokenUsageB\x10\n" +
 	"\x0e_actual_micros\"p\n" +
@@ -877,14 +990,20 @@ const file_meter_v1_metering_service_proto_rawDesc = "" +
 	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"}\n" +
 	"\x18ListReservationsResponse\x129\n" +
 	"\freservations\x18\x01 \x03(\v2\x15.meter.v1.ReservationR\freservations\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xbb\x03\n" +
-	"\x0fMeteringService\x12>\n" +
-	"\aReserve\x12\x18.meter.v1.ReserveRequest\x1a\x19.meter.v1.ReserveResponse\x12;\n" +
-	"\x06Commit\x12\x17.meter.v1.CommitRequest\x1a\x18.meter.v1.CommitResponse\x12>\n" +
-	"\aRelease\x12\x18.meter.v1.ReleaseRequest\x1a\x19.meter.v1.ReleaseResponse\x12;\n" +
-	"\x06Extend\x12\x17.meter.v1.ExtendRequest\x1a\x18.meter.v1.ExtendResponse\x12S\n" +
-	"\x0eGetReservation\x12\x1f.meter.v1.GetReservationRequest\x1a .meter.v1.GetReservationResponse\x12Y\n" +
-	"\x10ListReservations\x12!.meter.v1.ListReservationsRequest\x1a\".meter.v1.ListReservationsResponseB\xa1\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xdd\x04\n" +
+	"\x0fMeteringService\x12Y\n" +
+	"\aReserve\x12\x18.meter.v1.ReserveRequest\x1a\x19.meter.v1.ReserveResponse\"\x19\x8a\xb5\x18\x15\n" +
+	"\x02\x01\x03\x12\x0forganization_id\x12V\n" +
+	"\x06Commit\x12\x17.meter.v1.CommitRequest\x1a\x18.meter.v1.CommitResponse\"\x19\x8a\xb5\x18\x15\n" +
+	"\x02\x01\x03\x12\x0forganization_id\x12Y\n" +
+	"\aRelease\x12\x18.meter.v1.ReleaseRequest\x1a\x19.meter.v1.ReleaseResponse\"\x19\x8a\xb5\x18\x15\n" +
+	"\x02\x01\x03\x12\x0forganization_id\x12V\n" +
+	"\x06Extend\x12\x17.meter.v1.ExtendRequest\x1a\x18.meter.v1.ExtendResponse\"\x19\x8a\xb5\x18\x15\n" +
+	"\x02\x01\x03\x12\x0forganization_id\x12n\n" +
+	"\x0eGetReservation\x12\x1f.meter.v1.GetReservationRequest\x1a .meter.v1.GetReservationResponse\"\x19\x8a\xb5\x18\x15\n" +
+	"\x02\x01\x03\x12\x0forganization_id\x12t\n" +
+	"\x10ListReservations\x12!.meter.v1.ListReservationsRequest\x1a\".meter.v1.ListReservationsResponse\"\x19\x8a\xb5\x18\x15\n" +
+	"\x02\x01\x03\x12\x0forganization_idB\xa1\x01\n" +
 	"\fcom.meter.v1B\x14MeteringServiceProtoP\x01Z:github.com/spillway-metering/spillway/gen/meter/v1;meterv1\xa2\x02\x03MXX\xaa\x02\bMeter.V1\xca\x02\bMeter\\V1\xe2\x02\x14Meter\\V1\\GPBMetadata\xea\x02\tMeter::V1b\x06proto3"
 
 var (
@@ -899,60 +1018,64 @@ func file_meter_v1_metering_service_proto_rawDescGZIP() []byte {
 	return file_meter_v1_metering_service_proto_rawDescData
 }
 
-var file_meter_v1_metering_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_meter_v1_metering_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_meter_v1_metering_service_proto_goTypes = []any{
 	(*ReserveRequest)(nil),           // 0: meter.v1.ReserveRequest
-	(*ReserveResponse)(nil),          // 1: meter.v1.ReserveResponse
-	(*CommitRequest)(nil),            // 2: meter.v1.CommitRequest
-	(*CommitResponse)(nil),           // 3: meter.v1.CommitResponse
-	(*ReleaseRequest)(nil),           // 4: meter.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),          // 5: meter.v1.ReleaseResponse
-	(*ExtendRequest)(nil),            // 6: meter.v1.ExtendRequest
-	(*ExtendResponse)(nil),           // 7: meter.v1.ExtendResponse
-	(*GetReservationRequest)(nil),    // 8: meter.v1.GetReservationRequest
-	(*GetReservationResponse)(nil),   // 9: meter.v1.GetReservationResponse
-	(*ListReservationsRequest)(nil),  // 10: meter.v1.ListReservationsRequest
-	(*ListReservationsResponse)(nil), // 11: meter.v1.ListReservationsResponse
-	(*durationpb.Duration)(nil),      // 12: google.protobuf.Duration
-	(*Turn)(nil),                     // 13: meter.v1.Turn
-	(*Reservation)(nil),              // 14: meter.v1.Reservation
-	(*Meter)(nil),                    // 15: meter.v1.Meter
-	(*TokenUsage)(nil),               // 16: meter.v1.TokenUsage
-	(ReservationState)(0),            // 17: meter.v1.ReservationState
+	(*EstimateUsage)(nil),            // 1: meter.v1.EstimateUsage
+	(*ReserveResponse)(nil),          // 2: meter.v1.ReserveResponse
+	(*CommitRequest)(nil),            // 3: meter.v1.CommitRequest
+	(*CommitResponse)(nil),           // 4: meter.v1.CommitResponse
+	(*ReleaseRequest)(nil),           // 5: meter.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),          // 6: meter.v1.ReleaseResponse
+	(*ExtendRequest)(nil),            // 7: meter.v1.ExtendRequest
+	(*ExtendResponse)(nil),           // 8: meter.v1.ExtendResponse
+	(*GetReservationRequest)(nil),    // 9: meter.v1.GetReservationRequest
+	(*GetReservationResponse)(nil),   // 10: meter.v1.GetReservationResponse
+	(*ListReservationsRequest)(nil),  // 11: meter.v1.ListReservationsRequest
+	(*ListReservationsResponse)(nil), // 12: meter.v1.ListReservationsResponse
+	(*durationpb.Duration)(nil),      // 13: google.protobuf.Duration
+	(*Turn)(nil),                     // 14: meter.v1.Turn
+	(EstimatePolicy)(0),              // 15: meter.v1.EstimatePolicy
+	(*Reservation)(nil),              // 16: meter.v1.Reservation
+	(*Meter)(nil),                    // 17: meter.v1.Meter
+	(*TokenUsage)(nil),               // 18: meter.v1.TokenUsage
+	(ReservationState)(0),            // 19: meter.v1.ReservationState
 }
 var file_meter_v1_metering_service_proto_depIdxs = []int32{
-	12, // 0: meter.v1.ReserveRequest.time_to_live:type_name -> google.protobuf.Duration
-	13, // 1: meter.v1.ReserveRequest.turn:type_name -> meter.v1.Turn
-	14, // 2: meter.v1.ReserveResponse.reservation:type_name -> meter.v1.Reservation
-	15, // 3: meter.v1.ReserveResponse.meter:type_name -> meter.v1.Meter
-	16, // 4: meter.v1.CommitRequest.token_usage:type_name -> meter.v1.TokenUsage
-	14, // 5: meter.v1.CommitResponse.reservation:type_name -> meter.v1.Reservation
-	15, // 6: meter.v1.CommitResponse.meter:type_name -> meter.v1.Meter
-	16, // 7: meter.v1.ReleaseRequest.token_usage:type_name -> meter.v1.TokenUsage
-	14, // 8: meter.v1.ReleaseResponse.reservation:type_name -> meter.v1.Reservation
-	15, // 9: meter.v1.ReleaseResponse.meter:type_name -> meter.v1.Meter
-	12, // 10: meter.v1.ExtendRequest.time_to_live:type_name -> google.protobuf.Duration
-	14, // 11: meter.v1.ExtendResponse.reservation:type_name -> meter.v1.Reservation
-	14, // 12: meter.v1.GetReservationResponse.reservation:type_name -> meter.v1.Reservation
-	17, // 13: meter.v1.ListReservationsRequest.state:type_name -> meter.v1.ReservationState
-	14, // 14: meter.v1.ListReservationsResponse.reservations:type_name -> meter.v1.Reservation
-	0,  // 15: meter.v1.MeteringService.Reserve:input_type -> meter.v1.ReserveRequest
-	2,  // 16: meter.v1.MeteringService.Commit:input_type -> meter.v1.CommitRequest
-	4,  // 17: meter.v1.MeteringService.Release:input_type -> meter.v1.ReleaseRequest
-	6,  // 18: meter.v1.MeteringService.Extend:input_type -> meter.v1.ExtendRequest
-	8,  // 19: meter.v1.MeteringService.GetReservation:input_type -> meter.v1.GetReservationRequest
-	10, // 20: meter.v1.MeteringService.ListReservations:input_type -> meter.v1.ListReservationsRequest
-	1,  // 21: meter.v1.MeteringService.Reserve:output_type -> meter.v1.ReserveResponse
-	3,  // 22: meter.v1.MeteringService.Commit:output_type -> meter.v1.CommitResponse
-	5,  // 23: meter.v1.MeteringService.Release:output_type -> meter.v1.ReleaseResponse
-	7,  // 24: meter.v1.MeteringService.Extend:output_type -> meter.v1.ExtendResponse
-	9,  // 25: meter.v1.MeteringService.GetReservation:output_type -> meter.v1.GetReservationResponse
-	11, // 26: meter.v1.MeteringService.ListReservations:output_type -> meter.v1.ListReservationsResponse
-	21, // [21:27] is the sub-list for method output_type
-	15, // [15:21] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	13, // 0: meter.v1.ReserveRequest.time_to_live:type_name -> google.protobuf.Duration
+	14, // 1: meter.v1.ReserveRequest.turn:type_name -> meter.v1.Turn
+	1,  // 2: meter.v1.ReserveRequest.estimate_usage:type_name -> meter.v1.EstimateUsage
+	15, // 3: meter.v1.EstimateUsage.estimate_policy:type_name -> meter.v1.EstimatePolicy
+	16, // 4: meter.v1.ReserveResponse.reservation:type_name -> meter.v1.Reservation
+	17, // 5: meter.v1.ReserveResponse.meter:type_name -> meter.v1.Meter
+	18, // 6: meter.v1.CommitRequest.token_usage:type_name -> meter.v1.TokenUsage
+	16, // 7: meter.v1.CommitResponse.reservation:type_name -> meter.v1.Reservation
+	17, // 8: meter.v1.CommitResponse.meter:type_name -> meter.v1.Meter
+	18, // 9: meter.v1.ReleaseRequest.token_usage:type_name -> meter.v1.TokenUsage
+	16, // 10: meter.v1.ReleaseResponse.reservation:type_name -> meter.v1.Reservation
+	17, // 11: meter.v1.ReleaseResponse.meter:type_name -> meter.v1.Meter
+	13, // 12: meter.v1.ExtendRequest.time_to_live:type_name -> google.protobuf.Duration
+	16, // 13: meter.v1.ExtendResponse.reservation:type_name -> meter.v1.Reservation
+	16, // 14: meter.v1.GetReservationResponse.reservation:type_name -> meter.v1.Reservation
+	19, // 15: meter.v1.ListReservationsRequest.state:type_name -> meter.v1.ReservationState
+	16, // 16: meter.v1.ListReservationsResponse.reservations:type_name -> meter.v1.Reservation
+	0,  // 17: meter.v1.MeteringService.Reserve:input_type -> meter.v1.ReserveRequest
+	3,  // 18: meter.v1.MeteringService.Commit:input_type -> meter.v1.CommitRequest
+	5,  // 19: meter.v1.MeteringService.Release:input_type -> meter.v1.ReleaseRequest
+	7,  // 20: meter.v1.MeteringService.Extend:input_type -> meter.v1.ExtendRequest
+	9,  // 21: meter.v1.MeteringService.GetReservation:input_type -> meter.v1.GetReservationRequest
+	11, // 22: meter.v1.MeteringService.ListReservations:input_type -> meter.v1.ListReservationsRequest
+	2,  // 23: meter.v1.MeteringService.Reserve:output_type -> meter.v1.ReserveResponse
+	4,  // 24: meter.v1.MeteringService.Commit:output_type -> meter.v1.CommitResponse
+	6,  // 25: meter.v1.MeteringService.Release:output_type -> meter.v1.ReleaseResponse
+	8,  // 26: meter.v1.MeteringService.Extend:output_type -> meter.v1.ExtendResponse
+	10, // 27: meter.v1.MeteringService.GetReservation:output_type -> meter.v1.GetReservationResponse
+	12, // 28: meter.v1.MeteringService.ListReservations:output_type -> meter.v1.ListReservationsResponse
+	23, // [23:29] is the sub-list for method output_type
+	17, // [17:23] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_meter_v1_metering_service_proto_init() }
@@ -961,17 +1084,18 @@ func file_meter_v1_metering_service_proto_init() {
 		return
 	}
 	file_meter_v1_meter_proto_init()
+	file_meter_v1_policy_proto_init()
 	file_meter_v1_reservation_proto_init()
 	file_meter_v1_metering_service_proto_msgTypes[0].OneofWrappers = []any{}
-	file_meter_v1_metering_service_proto_msgTypes[2].OneofWrappers = []any{}
-	file_meter_v1_metering_service_proto_msgTypes[4].OneofWrappers = []any{}
+	file_meter_v1_metering_service_proto_msgTypes[3].OneofWrappers = []any{}
+	file_meter_v1_metering_service_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_meter_v1_metering_service_proto_rawDesc), len(file_meter_v1_metering_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,8 +35,8 @@ const (
 // calls it.
 //
 // Every RPC may be sent again after UNAVAILABLE, ABORTED or DEADLINE_EXCEEDED: nothing is applied twice. Every RPC
-// answers INVALID_FIELD, ORGANIZATION_NOT_FOUND, OVERLOADED, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL
-// beside the reasons it names.
+// answers INVALID_FIELD, ORGANIZATION_NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RATE_LIMITED, OVERLOADED, UNAVAILABLE,
+// DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it names.
 type MeteringServiceClient interface {
 	// Reserve holds what a turn is expected to cost, from the seat's allowance first and then from the pool, or refuses the
 	// turn. The orchestrator calls it before each turn and runs the turn only on OK.
@@ -45,10 +45,13 @@ type MeteringServiceClient interface {
 	// unavailable the turn must wait: retry with the same request id.
 	//
 	// Reasons: MEMBER_NOT_FOUND, ORGANIZATION_SUSPENDED, MEMBER_REMOVED, REQUEST_ID_REUSED, ABUSE_LIMIT,
-	// EXTRA_USAGE_NOT_ENABLED, POOL_EMPTY, MEMBER_CAP_REACHED, INDIVIDUAL_EXHAUSTED, AMOUNT_OUT_OF_RANGE.
+	// EXTRA_USAGE_NOT_ENABLED, POOL_EMPTY, MEMBER_CAP_REACHED, INDIVIDUAL_EXHAUSTED, UNPRICED_MODEL, AMOUNT_OUT_OF_RANGE.
 	Reserve(ctx context.Context, in *ReserveRequest, opts ...grpc.CallOption) (*ReserveResponse, error)
 	// Commit charges a turn that gave its answer: the allowance first, then the pool, the rest is overrun. The orchestrator
 	// calls it once per turn, after the answer. An expired reservation can still be committed, late.
+	//
+	// Its cost is told, or its tokens are priced by the version of the price book under which it was reserved. A turn that
+	// this book has no price for is charged what it had held, and says so by its cost basis.
 	//
 	// A retry with the same content answers the same charge. When the service is unavailable keep the request and retry:
 	// the charge counts in the period in which the turn was reserved, however late it comes.
@@ -157,8 +160,8 @@ func (c *meteringServiceClient) ListReservations(ctx context.Context, in *ListRe
 // calls it.
 //
 // Every RPC may be sent again after UNAVAILABLE, ABORTED or DEADLINE_EXCEEDED: nothing is applied twice. Every RPC
-// answers INVALID_FIELD, ORGANIZATION_NOT_FOUND, OVERLOADED, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL
-// beside the reasons it names.
+// answers INVALID_FIELD, ORGANIZATION_NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RATE_LIMITED, OVERLOADED, UNAVAILABLE,
+// DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it names.
 type MeteringServiceServer interface {
 	// Reserve holds what a turn is expected to cost, from the seat's allowance first and then from the pool, or refuses the
 	// turn. The orchestrator calls it before each turn and runs the turn only on OK.
@@ -167,10 +170,13 @@ type MeteringServiceServer interface {
 	// unavailable the turn must wait: retry with the same request id.
 	//
 	// Reasons: MEMBER_NOT_FOUND, ORGANIZATION_SUSPENDED, MEMBER_REMOVED, REQUEST_ID_REUSED, ABUSE_LIMIT,
-	// EXTRA_USAGE_NOT_ENABLED, POOL_EMPTY, MEMBER_CAP_REACHED, INDIVIDUAL_EXHAUSTED, AMOUNT_OUT_OF_RANGE.
+	// EXTRA_USAGE_NOT_ENABLED, POOL_EMPTY, MEMBER_CAP_REACHED, INDIVIDUAL_EXHAUSTED, UNPRICED_MODEL, AMOUNT_OUT_OF_RANGE.
 	Reserve(context.Context, *ReserveRequest) (*ReserveResponse, error)
 	// Commit charges a turn that gave its answer: the allowance first, then the pool, the rest is overrun. The orchestrator
 	// calls it once per turn, after the answer. An expired reservation can still be committed, late.
+	//
+	// Its cost is told, or its tokens are priced by the version of the price book under which it was reserved. A turn that
+	// this book has no price for is charged what it had held, and says so by its cost basis.
 	//
 	// A retry with the same content answers the same charge. When the service is unavailable keep the request and retry:
 	// the charge counts in the period in which the turn was reserved, however late it comes.

@@ -1027,7 +1027,7 @@ var File_meter_v1_organization_service_proto protoreflect.FileDescriptor
 
 const file_meter_v1_organization_service_proto_rawDesc = "" +
 	"\n" +
-	"#meter/v1/organization_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x15meter/v1/member.proto\x1a\x1bmeter/v1/organization.proto\x1a\x13meter/v1/plan.proto\"<\n" +
+	"#meter/v1/organization_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x15meter/v1/member.proto\x1a\x1bmeter/v1/organization.proto\x1a\x13meter/v1/plan.proto\x1a\x15meter/v1/policy.proto\"<\n" +
 	"\x0ePutPlanRequest\x12*\n" +
 	"\x04plan\x18\x01 \x01(\v2\x0e.meter.v1.PlanB\x06\xbaH\x03\xc8\x01\x01R\x04plan\"5\n" +
 	"\x0fPutPlanResponse\x12\"\n" +
@@ -1082,18 +1082,28 @@ const file_meter_v1_organization_service_proto_rawDesc = "" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12=\n" +
 	"\tmember_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bmemberId\"@\n" +
 	"\x14RemoveMemberResponse\x12(\n" +
-	"\x06member\x18\x01 \x01(\v2\x10.meter.v1.MemberR\x06member2\x90\x06\n" +
-	"\x13OrganizationService\x12>\n" +
-	"\aPutPlan\x12\x18.meter.v1.PutPlanRequest\x1a\x19.meter.v1.PutPlanResponse\x12>\n" +
-	"\aGetPlan\x12\x18.meter.v1.GetPlanRequest\x1a\x19.meter.v1.GetPlanResponse\x12D\n" +
-	"\tListPlans\x12\x1a.meter.v1.ListPlansRequest\x1a\x1b.meter.v1.ListPlansResponse\x12V\n" +
-	"\x0fPutOrganization\x12 .meter.v1.PutOrganizationRequest\x1a!.meter.v1.PutOrganizationResponse\x12V\n" +
-	"\x0fGetOrganization\x12 .meter.v1.GetOrganizationRequest\x1a!.meter.v1.GetOrganizationResponse\x12\\\n" +
-	"\x11ListOrganizations\x12\".meter.v1.ListOrganizationsRequest\x1a#.meter.v1.ListOrganizationsResponse\x12D\n" +
-	"\tPutMember\x12\x1a.meter.v1.PutMemberRequest\x1a\x1b.meter.v1.PutMemberResponse\x12D\n" +
-	"\tGetMember\x12\x1a.meter.v1.GetMemberRequest\x1a\x1b.meter.v1.GetMemberResponse\x12J\n" +
-	"\vListMembers\x12\x1c.meter.v1.ListMembersRequest\x1a\x1d.meter.v1.ListMembersResponse\x12M\n" +
-	"\fRemoveMember\x12\x1d.meter.v1.RemoveMemberRequest\x1a\x1e.meter.v1.RemoveMemberResponseB\xa5\x01\n" +
+	"\x06member\x18\x01 \x01(\v2\x10.meter.v1.MemberR\x06member2\xf6\a\n" +
+	"\x13OrganizationService\x12H\n" +
+	"\aPutPlan\x12\x18.meter.v1.PutPlanRequest\x1a\x19.meter.v1.PutPlanResponse\"\b\x8a\xb5\x18\x04\n" +
+	"\x02\x02\x03\x12H\n" +
+	"\aGetPlan\x12\x18.meter.v1.GetPlanRequest\x1a\x19.meter.v1.GetPlanResponse\"\b\x8a\xb5\x18\x04\n" +
+	"\x02\x02\x03\x12N\n" +
+	"\tListPlans\x12\x1a.meter.v1.ListPlansRequest\x1a\x1b.meter.v1.ListPlansResponse\"\b\x8a\xb5\x18\x04\n" +
+	"\x02\x02\x03\x12~\n" +
+	"\x0fPutOrganization\x12 .meter.v1.PutOrganizationRequest\x1a!.meter.v1.PutOrganizationResponse\"&\x8a\xb5\x18\"\n" +
+	"\x02\x02\x03\x12\x1corganization.organization_id\x12q\n" +
+	"\x0fGetOrganization\x12 .meter.v1.GetOrganizationRequest\x1a!.meter.v1.GetOrganizationResponse\"\x19\x8a\xb5\x18\x15\n" +
+	"\x02\x02\x03\x12\x0forganization_id\x12f\n" +
+	"\x11ListOrganizations\x12\".meter.v1.ListOrganizationsRequest\x1a#.meter.v1.ListOrganizationsResponse\"\b\x8a\xb5\x18\x04\n" +
+	"\x02\x02\x03\x12f\n" +
+	"\tPutMember\x12\x1a.meter.v1.PutMemberRequest\x1a\x1b.meter.v1.PutMemberResponse\" \x8a\xb5\x18\x1c\n" +
+	"\x02\x02\x03\x12\x16member.organization_id\x12c\n" +
+	"\tGetMember\x12\x1a.meter.v1.GetMemberRequest\x1a\x1b.meter.v1.GetMemberResponse\"\x1d\x8a\xb5\x18\x19\n" +
+	"\x04\x02\x03\x04\x05\x12\x0forganization_id(\x01\x12i\n" +
+	"\vListMembers\x12\x1c.meter.v1.ListMembersRequest\x1a\x1d.meter.v1.ListMembersResponse\"\x1d\x8a\xb5\x18\x19\n" +
+	"\x04\x02\x03\x04\x05\x12\x0forganization_id(\x01\x12h\n" +
+	"\fRemoveMember\x12\x1d.meter.v1.RemoveMemberRequest\x1a\x1e.meter.v1.RemoveMemberResponse\"\x19\x8a\xb5\x18\x15\n" +
+	"\x02\x02\x03\x12\x0forganization_idB\xa5\x01\n" +
 	"\fcom.meter.v1B\x18OrganizationServiceProtoP\x01Z:github.com/spillway-metering/spillway/gen/meter/v1;meterv1\xa2\x02\x03MXX\xaa\x02\bMeter.V1\xca\x02\bMeter\\V1\xe2\x02\x14Meter\\V1\\GPBMetadata\xea\x02\tMeter::V1b\x06proto3"
 
 var (
@@ -1183,6 +1193,7 @@ func file_meter_v1_organization_service_proto_init() {
 	file_meter_v1_member_proto_init()
 	file_meter_v1_organization_proto_init()
 	file_meter_v1_plan_proto_init()
+	file_meter_v1_policy_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

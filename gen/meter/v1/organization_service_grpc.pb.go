@@ -35,11 +35,13 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// OrganizationService keeps plans, organizations and members. Billing and operators call it.
+// OrganizationService keeps plans, organizations and members. Billing and operators call it; an organization on a plan of
+// kind TEAM, EDUCATION or ENTERPRISE reads its own members.
 //
 // A Put creates or replaces what it names and never touches balances, access or use; sent again it changes nothing more.
-// Every RPC may be sent again after UNAVAILABLE, ABORTED or DEADLINE_EXCEEDED, and answers INVALID_FIELD, OVERLOADED,
-// UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it names.
+// Every RPC may be sent again after UNAVAILABLE, ABORTED or DEADLINE_EXCEEDED, and answers INVALID_FIELD, UNAUTHENTICATED,
+// PERMISSION_DENIED, RATE_LIMITED, OVERLOADED, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it
+// names.
 type OrganizationServiceClient interface {
 	// PutPlan creates or replaces a plan. It counts at once for every organization on it. Billing and operators call it; a
 	// retry changes nothing more; when the service is unavailable, send it again.
@@ -67,12 +69,12 @@ type OrganizationServiceClient interface {
 	//
 	// Reasons: ORGANIZATION_NOT_FOUND, INDIVIDUAL_HAS_ONE_MEMBER.
 	PutMember(ctx context.Context, in *PutMemberRequest, opts ...grpc.CallOption) (*PutMemberResponse, error)
-	// GetMember answers one member. Billing, operators and the organization call it. It only reads.
+	// GetMember answers one member. Billing, operators and the organization's members call it. It only reads.
 	//
 	// Reasons: ORGANIZATION_NOT_FOUND, MEMBER_NOT_FOUND.
 	GetMember(ctx context.Context, in *GetMemberRequest, opts ...grpc.CallOption) (*GetMemberResponse, error)
 	// ListMembers lists an organization's members in order of id, removed ones included. Billing, operators and the
-	// organization call it. It only reads.
+	// organization's members call it. It only reads.
 	//
 	// Reasons: ORGANIZATION_NOT_FOUND.
 	ListMembers(ctx context.Context, in *ListMembersRequest, opts ...grpc.CallOption) (*ListMembersResponse, error)
@@ -195,11 +197,13 @@ func (c *organizationServiceClient) RemoveMember(ctx context.Context, in *Remove
 // All implementations must embed UnimplementedOrganizationServiceServer
 // for forward compatibility.
 //
-// OrganizationService keeps plans, organizations and members. Billing and operators call it.
+// OrganizationService keeps plans, organizations and members. Billing and operators call it; an organization on a plan of
+// kind TEAM, EDUCATION or ENTERPRISE reads its own members.
 //
 // A Put creates or replaces what it names and never touches balances, access or use; sent again it changes nothing more.
-// Every RPC may be sent again after UNAVAILABLE, ABORTED or DEADLINE_EXCEEDED, and answers INVALID_FIELD, OVERLOADED,
-// UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it names.
+// Every RPC may be sent again after UNAVAILABLE, ABORTED or DEADLINE_EXCEEDED, and answers INVALID_FIELD, UNAUTHENTICATED,
+// PERMISSION_DENIED, RATE_LIMITED, OVERLOADED, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it
+// names.
 type OrganizationServiceServer interface {
 	// PutPlan creates or replaces a plan. It counts at once for every organization on it. Billing and operators call it; a
 	// retry changes nothing more; when the service is unavailable, send it again.
@@ -227,12 +231,12 @@ type OrganizationServiceServer interface {
 	//
 	// Reasons: ORGANIZATION_NOT_FOUND, INDIVIDUAL_HAS_ONE_MEMBER.
 	PutMember(context.Context, *PutMemberRequest) (*PutMemberResponse, error)
-	// GetMember answers one member. Billing, operators and the organization call it. It only reads.
+	// GetMember answers one member. Billing, operators and the organization's members call it. It only reads.
 	//
 	// Reasons: ORGANIZATION_NOT_FOUND, MEMBER_NOT_FOUND.
 	GetMember(context.Context, *GetMemberRequest) (*GetMemberResponse, error)
 	// ListMembers lists an organization's members in order of id, removed ones included. Billing, operators and the
-	// organization call it. It only reads.
+	// organization's members call it. It only reads.
 	//
 	// Reasons: ORGANIZATION_NOT_FOUND.
 	ListMembers(context.Context, *ListMembersRequest) (*ListMembersResponse, error)

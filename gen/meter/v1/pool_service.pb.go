@@ -882,7 +882,7 @@ var File_meter_v1_pool_service_proto protoreflect.FileDescriptor
 
 const file_meter_v1_pool_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1bmeter/v1/pool_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x15meter/v1/access.proto\x1a\x15meter/v1/member.proto\x1a\x13meter/v1/pool.proto\"\x85\x02\n" +
+	"\x1bmeter/v1/pool_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x15meter/v1/access.proto\x1a\x15meter/v1/member.proto\x1a\x15meter/v1/policy.proto\x1a\x13meter/v1/pool.proto\"\x85\x02\n" +
 	"\fTopUpRequest\x12I\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12?\n" +
 	"\n" +
@@ -940,15 +940,22 @@ const file_meter_v1_pool_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"u\n" +
 	"\x19ListAccessChangesResponse\x120\n" +
 	"\achanges\x18\x01 \x03(\v2\x16.meter.v1.AccessChangeR\achanges\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x9b\x04\n" +
-	"\vPoolService\x128\n" +
-	"\x05TopUp\x12\x16.meter.v1.TopUpRequest\x1a\x17.meter.v1.TopUpResponse\x12;\n" +
-	"\x06Refund\x12\x17.meter.v1.RefundRequest\x1a\x18.meter.v1.RefundResponse\x12>\n" +
-	"\aGetPool\x12\x18.meter.v1.GetPoolRequest\x1a\x19.meter.v1.GetPoolResponse\x12J\n" +
-	"\vGrantAccess\x12\x1c.meter.v1.GrantAccessRequest\x1a\x1d.meter.v1.GrantAccessResponse\x12M\n" +
-	"\fRevokeAccess\x12\x1d.meter.v1.RevokeAccessRequest\x1a\x1e.meter.v1.RevokeAccessResponse\x12\\\n" +
-	"\x11ListLedgerEntries\x12\".meter.v1.ListLedgerEntriesRequest\x1a#.meter.v1.ListLedgerEntriesResponse\x12\\\n" +
-	"\x11ListAccessChanges\x12\".meter.v1.ListAccessChangesRequest\x1a#.meter.v1.ListAccessChangesResponseB\x9d\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xe0\x05\n" +
+	"\vPoolService\x12S\n" +
+	"\x05TopUp\x12\x16.meter.v1.TopUpRequest\x1a\x17.meter.v1.TopUpResponse\"\x19\x8a\xb5\x18\x15\n" +
+	"\x02\x02\x03\x12\x0forganization_id\x12V\n" +
+	"\x06Refund\x12\x17.meter.v1.RefundRequest\x1a\x18.meter.v1.RefundResponse\"\x19\x8a\xb5\x18\x15\n" +
+	"\x02\x02\x03\x12\x0forganization_id\x12]\n" +
+	"\aGetPool\x12\x18.meter.v1.GetPoolRequest\x1a\x19.meter.v1.GetPoolResponse\"\x1d\x8a\xb5\x18\x19\n" +
+	"\x04\x02\x03\x04\x05\x12\x0forganization_id \x01\x12e\n" +
+	"\vGrantAccess\x12\x1c.meter.v1.GrantAccessRequest\x1a\x1d.meter.v1.GrantAccessResponse\"\x19\x8a\xb5\x18\x15\n" +
+	"\x02\x03\x04\x12\x0forganization_id\x12h\n" +
+	"\fRevokeAccess\x12\x1d.meter.v1.RevokeAccessRequest\x1a\x1e.meter.v1.RevokeAccessResponse\"\x19\x8a\xb5\x18\x15\n" +
+	"\x02\x03\x04\x12\x0forganization_id\x12{\n" +
+	"\x11ListLedgerEntries\x12\".meter.v1.ListLedgerEntriesRequest\x1a#.meter.v1.ListLedgerEntriesResponse\"\x1d\x8a\xb5\x18\x19\n" +
+	"\x04\x02\x03\x04\x05\x12\x0forganization_id \x01\x12w\n" +
+	"\x11ListAccessChanges\x12\".meter.v1.ListAccessChangesRequest\x1a#.meter.v1.ListAccessChangesResponse\"\x19\x8a\xb5\x18\x15\n" +
+	"\x02\x03\x04\x12\x0forganization_idB\x9d\x01\n" +
 	"\fcom.meter.v1B\x10PoolServiceProtoP\x01Z:github.com/spillway-metering/spillway/gen/meter/v1;meterv1\xa2\x02\x03MXX\xaa\x02\bMeter.V1\xca\x02\bMeter\\V1\xe2\x02\x14Meter\\V1\\GPBMetadata\xea\x02\tMeter::V1b\x06proto3"
 
 var (
@@ -1022,6 +1029,7 @@ func file_meter_v1_pool_service_proto_init() {
 	}
 	file_meter_v1_access_proto_init()
 	file_meter_v1_member_proto_init()
+	file_meter_v1_policy_proto_init()
 	file_meter_v1_pool_proto_init()
 	file_meter_v1_pool_service_proto_msgTypes[6].OneofWrappers = []any{
 		(*GrantAccessRequest_CapMicros)(nil),

@@ -35,8 +35,8 @@ const (
 // PoolService fills an organization's pool and says who may draw on it.
 //
 // Every RPC may be sent again after UNAVAILABLE, ABORTED or DEADLINE_EXCEEDED: nothing is applied twice. Every RPC
-// answers INVALID_FIELD, ORGANIZATION_NOT_FOUND, OVERLOADED, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL
-// beside the reasons it names.
+// answers INVALID_FIELD, ORGANIZATION_NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RATE_LIMITED, OVERLOADED, UNAVAILABLE,
+// DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it names.
 type PoolServiceClient interface {
 	// TopUp adds a bought pack to the pool. The billing service calls it once per paid invoice; a suspended organization
 	// can be topped up too.
@@ -53,7 +53,8 @@ type PoolServiceClient interface {
 	//
 	// Reasons: REQUEST_ID_REUSED, TOP_UP_NOT_FOUND, REFUND_EXCEEDS_TOP_UP, REFUND_EXCEEDS_BALANCE, AMOUNT_OUT_OF_RANGE.
 	Refund(ctx context.Context, in *RefundRequest, opts ...grpc.CallOption) (*RefundResponse, error)
-	// GetPool answers the pool as it now stands. Billing, operators and the organization's admins call it. It only reads.
+	// GetPool answers the pool as it now stands. Billing, operators and the organization's admins call it, and its members
+	// where it shows its pool to them. It only reads.
 	GetPool(ctx context.Context, in *GetPoolRequest, opts ...grpc.CallOption) (*GetPoolResponse, error)
 	// GrantAccess lets a member draw on the pool once the allowance is used, up to a cap per period or up to the balance;
 	// it also adjusts an earlier grant. The organization's admins and operators call it.
@@ -71,7 +72,7 @@ type PoolServiceClient interface {
 	// Reasons: MEMBER_NOT_FOUND.
 	RevokeAccess(ctx context.Context, in *RevokeAccessRequest, opts ...grpc.CallOption) (*RevokeAccessResponse, error)
 	// ListLedgerEntries lists the organization's statement in order of sequence. Billing, operators and the organization's
-	// admins call it. It only reads.
+	// admins call it, and its members where it shows its pool to them. It only reads.
 	ListLedgerEntries(ctx context.Context, in *ListLedgerEntriesRequest, opts ...grpc.CallOption) (*ListLedgerEntriesResponse, error)
 	// ListAccessChanges lists who changed whose access, when, and what it was before, oldest first. Operators and the
 	// organization's admins call it. It only reads.
@@ -163,8 +164,8 @@ func (c *poolServiceClient) ListAccessChanges(ctx context.Context, in *ListAcces
 // PoolService fills an organization's pool and says who may draw on it.
 //
 // Every RPC may be sent again after UNAVAILABLE, ABORTED or DEADLINE_EXCEEDED: nothing is applied twice. Every RPC
-// answers INVALID_FIELD, ORGANIZATION_NOT_FOUND, OVERLOADED, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL
-// beside the reasons it names.
+// answers INVALID_FIELD, ORGANIZATION_NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RATE_LIMITED, OVERLOADED, UNAVAILABLE,
+// DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it names.
 type PoolServiceServer interface {
 	// TopUp adds a bought pack to the pool. The billing service calls it once per paid invoice; a suspended organization
 	// can be topped up too.
@@ -181,7 +182,8 @@ type PoolServiceServer interface {
 	//
 	// Reasons: REQUEST_ID_REUSED, TOP_UP_NOT_FOUND, REFUND_EXCEEDS_TOP_UP, REFUND_EXCEEDS_BALANCE, AMOUNT_OUT_OF_RANGE.
 	Refund(context.Context, *RefundRequest) (*RefundResponse, error)
-	// GetPool answers the pool as it now stands. Billing, operators and the organization's admins call it. It only reads.
+	// GetPool answers the pool as it now stands. Billing, operators and the organization's admins call it, and its members
+	// where it shows its pool to them. It only reads.
 	GetPool(context.Context, *GetPoolRequest) (*GetPoolResponse, error)
 	// GrantAccess lets a member draw on the pool once the allowance is used, up to a cap per period or up to the balance;
 	// it also adjusts an earlier grant. The organization's admins and operators call it.
@@ -199,7 +201,7 @@ type PoolServiceServer interface {
 	// Reasons: MEMBER_NOT_FOUND.
 	RevokeAccess(context.Context, *RevokeAccessRequest) (*RevokeAccessResponse, error)
 	// ListLedgerEntries lists the organization's statement in order of sequence. Billing, operators and the organization's
-	// admins call it. It only reads.
+	// admins call it, and its members where it shows its pool to them. It only reads.
 	ListLedgerEntries(context.Context, *ListLedgerEntriesRequest) (*ListLedgerEntriesResponse, error)
 	// ListAccessChanges lists who changed whose access, when, and what it was before, oldest first. Operators and the
 	// organization's admins call it. It only reads.

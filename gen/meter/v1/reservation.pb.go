@@ -23,6 +23,118 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// EstimatePolicy is how many output tokens an estimate by usage expects.
+type EstimatePolicy int32
+
+const (
+	// Not said. In a Reserve: MAXIMUM.
+	EstimatePolicy_ESTIMATE_POLICY_UNSPECIFIED EstimatePolicy = 0
+	// As many as the answer may have: the hold always suffices.
+	EstimatePolicy_ESTIMATE_POLICY_MAXIMUM EstimatePolicy = 1
+	// As many as 95 in 100 of the organization's late turns on the model did not pass, and at most the maximum; until 30
+	// turns were seen, the maximum. A turn that passes it draws on what further room there is, like any that costs more
+	// than was held.
+	EstimatePolicy_ESTIMATE_POLICY_LEARNED EstimatePolicy = 2
+)
+
+// Enum value maps for EstimatePolicy.
+var (
+	EstimatePolicy_name = map[int32]string{
+		0: "ESTIMATE_POLICY_UNSPECIFIED",
+		1: "ESTIMATE_POLICY_MAXIMUM",
+		2: "ESTIMATE_POLICY_LEARNED",
+	}
+	EstimatePolicy_value = map[string]int32{
+		"ESTIMATE_POLICY_UNSPECIFIED": 0,
+		"ESTIMATE_POLICY_MAXIMUM":     1,
+		"ESTIMATE_POLICY_LEARNED":     2,
+	}
+)
+
+func (x EstimatePolicy) Enum() *EstimatePolicy {
+	p := new(EstimatePolicy)
+	*p = x
+	return p
+}
+
+func (x EstimatePolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (EstimatePolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_meter_v1_reservation_proto_enumTypes[0].Descriptor()
+}
+
+func (EstimatePolicy) Type() protoreflect.EnumType {
+	return &file_meter_v1_reservation_proto_enumTypes[0]
+}
+
+func (x EstimatePolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use EstimatePolicy.Descriptor instead.
+func (EstimatePolicy) EnumDescriptor() ([]byte, []int) {
+	return file_meter_v1_reservation_proto_rawDescGZIP(), []int{0}
+}
+
+// CostBasis is where the cost of a settled turn comes from.
+type CostBasis int32
+
+const (
+	// The turn is not settled.
+	CostBasis_COST_BASIS_UNSPECIFIED CostBasis = 0
+	// The caller told the amount.
+	CostBasis_COST_BASIS_AMOUNT CostBasis = 1
+	// The caller told the tokens, and the price book their price.
+	CostBasis_COST_BASIS_TOKENS CostBasis = 2
+	// The caller told the tokens, and the price book had no price: the cost is what was held.
+	CostBasis_COST_BASIS_HELD CostBasis = 3
+)
+
+// Enum value maps for CostBasis.
+var (
+	CostBasis_name = map[int32]string{
+		0: "COST_BASIS_UNSPECIFIED",
+		1: "COST_BASIS_AMOUNT",
+		2: "COST_BASIS_TOKENS",
+		3: "COST_BASIS_HELD",
+	}
+	CostBasis_value = map[string]int32{
+		"COST_BASIS_UNSPECIFIED": 0,
+		"COST_BASIS_AMOUNT":      1,
+		"COST_BASIS_TOKENS":      2,
+		"COST_BASIS_HELD":        3,
+	}
+)
+
+func (x CostBasis) Enum() *CostBasis {
+	p := new(CostBasis)
+	*p = x
+	return p
+}
+
+func (x CostBasis) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CostBasis) Descriptor() protoreflect.EnumDescriptor {
+	return file_meter_v1_reservation_proto_enumTypes[1].Descriptor()
+}
+
+func (CostBasis) Type() protoreflect.EnumType {
+	return &file_meter_v1_reservation_proto_enumTypes[1]
+}
+
+func (x CostBasis) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CostBasis.Descriptor instead.
+func (CostBasis) EnumDescriptor() ([]byte, []int) {
+	return file_meter_v1_reservation_proto_rawDescGZIP(), []int{1}
+}
+
 // ReservationState is where a reservation stands. HELD leads to each of the others; EXPIRED can still become COMMITTED or
 // RELEASED, late; COMMITTED and RELEASED are final.
 type ReservationState int32
@@ -69,11 +181,11 @@ func (x ReservationState) String() string {
 }
 
 func (ReservationState) Descriptor() protoreflect.EnumDescriptor {
-	return file_meter_v1_reservation_proto_enumTypes[0].Descriptor()
+	return file_meter_v1_reservation_proto_enumTypes[2].Descriptor()
 }
 
 func (ReservationState) Type() protoreflect.EnumType {
-	return &file_meter_v1_reservation_proto_enumTypes[0]
+	return &file_meter_v1_reservation_proto_enumTypes[2]
 }
 
 func (x ReservationState) Number() protoreflect.EnumNumber {
@@ -82,7 +194,7 @@ func (x ReservationState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReservationState.Descriptor instead.
 func (ReservationState) EnumDescriptor() ([]byte, []int) {
-	return file_meter_v1_reservation_proto_rawDescGZIP(), []int{0}
+	return file_meter_v1_reservation_proto_rawDescGZIP(), []int{2}
 }
 
 // Reservation is a hold for one turn. It is made by Reserve, may be raised by Extend, and is settled once: by Commit, by
@@ -120,7 +232,15 @@ type Reservation struct {
 	// Tokens that the turn used. Set once settled, if the caller told them.
 	TokenUsage *TokenUsage `protobuf:"bytes,15,opt,name=token_usage,json=tokenUsage,proto3" json:"token_usage,omitempty"`
 	// Whether it was settled after it had expired, so with no hold of its own.
-	Late          bool `protobuf:"varint,16,opt,name=late,proto3" json:"late,omitempty"`
+	Late bool `protobuf:"varint,16,opt,name=late,proto3" json:"late,omitempty"`
+	// Price book by which its tokens are priced: the organization's when it was made. Empty: there was none.
+	PriceBookId string `protobuf:"bytes,17,opt,name=price_book_id,json=priceBookId,proto3" json:"price_book_id,omitempty"`
+	// Version of that book.
+	PriceBookVersion int64 `protobuf:"varint,18,opt,name=price_book_version,json=priceBookVersion,proto3" json:"price_book_version,omitempty"`
+	// How its estimate came about. Unset: the caller told the amount.
+	EstimatePolicy EstimatePolicy `protobuf:"varint,19,opt,name=estimate_policy,json=estimatePolicy,proto3,enum=meter.v1.EstimatePolicy" json:"estimate_policy,omitempty"`
+	// Where its cost comes from. Set once COMMITTED or RELEASED.
+	CostBasis     CostBasis `protobuf:"varint,20,opt,name=cost_basis,json=costBasis,proto3,enum=meter.v1.CostBasis" json:"cost_basis,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -265,6 +385,34 @@ func (x *Reservation) GetLate() bool {
 		return x.Late
 	}
 	return false
+}
+
+func (x *Reservation) GetPriceBookId() string {
+	if x != nil {
+		return x.PriceBookId
+	}
+	return ""
+}
+
+func (x *Reservation) GetPriceBookVersion() int64 {
+	if x != nil {
+		return x.PriceBookVersion
+	}
+	return 0
+}
+
+func (x *Reservation) GetEstimatePolicy() EstimatePolicy {
+	if x != nil {
+		return x.EstimatePolicy
+	}
+	return EstimatePolicy_ESTIMATE_POLICY_UNSPECIFIED
+}
+
+func (x *Reservation) GetCostBasis() CostBasis {
+	if x != nil {
+		return x.CostBasis
+	}
+	return CostBasis_COST_BASIS_UNSPECIFIED
 }
 
 // Charge is what a settled turn cost: allowance_micros + pool_micros + overrun_micros = actual_micros, always.
@@ -427,8 +575,11 @@ type TokenUsage struct {
 	OutputTokens int64 `protobuf:"varint,4,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
 	// Tokens of reasoning that is not shown.
 	ReasoningTokens int64 `protobuf:"varint,5,opt,name=reasoning_tokens,json=reasoningTokens,proto3" json:"reasoning_tokens,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// All tokens of the turn, as the model's provider counts them. If said, the classes must add up to it: so a caller that
+	// counts a token in two of them is told. Never answered.
+	TotalTokens   *int64 `protobuf:"varint,6,opt,name=total_tokens,json=totalTokens,proto3,oneof" json:"total_tokens,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TokenUsage) Reset() {
@@ -496,11 +647,18 @@ func (x *TokenUsage) GetReasoningTokens() int64 {
 	return 0
 }
 
+func (x *TokenUsage) GetTotalTokens() int64 {
+	if x != nil && x.TotalTokens != nil {
+		return *x.TotalTokens
+	}
+	return 0
+}
+
 var File_meter_v1_reservation_proto protoreflect.FileDescriptor
 
 const file_meter_v1_reservation_proto_rawDesc = "" +
 	"\n" +
-	"\x1ameter/v1/reservation.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x05\n" +
+	"\x1ameter/v1/reservation.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\a\n" +
 	"\vReservation\x12'\n" +
 	"\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationId\x12%\n" +
 	"\x0ereservation_id\x18\x02 \x01(\tR\rreservationId\x12\x1b\n" +
@@ -523,7 +681,12 @@ const file_meter_v1_reservation_proto_rawDesc = "" +
 	"\x04turn\x18\x0e \x01(\v2\x0e.meter.v1.TurnR\x04turn\x125\n" +
 	"\vtoken_usage\x18\x0f \x01(\v2\x14.meter.v1.TokenUsageR\n" +
 	"tokenUsage\x12\x12\n" +
-	"\x04late\x18\x10 \x01(\bR\x04late\"\xa0\x01\n" +
+	"\x04late\x18\x10 \x01(\bR\x04late\x12\"\n" +
+	"\rprice_book_id\x18\x11 \x01(\tR\vpriceBookId\x12,\n" +
+	"\x12price_book_version\x18\x12 \x01(\x03R\x10priceBookVersion\x12A\n" +
+	"\x0festimate_policy\x18\x13 \x01(\x0e2\x18.meter.v1.EstimatePolicyR\x0eestimatePolicy\x122\n" +
+	"\n" +
+	"cost_basis\x18\x14 \x01(\x0e2\x13.meter.v1.CostBasisR\tcostBasis\"\xa0\x01\n" +
 	"\x06Charge\x12#\n" +
 	"\ractual_micros\x18\x01 \x01(\x03R\factualMicros\x12)\n" +
 	"\x10allowance_micros\x18\x02 \x01(\x03R\x0fallowanceMicros\x12\x1f\n" +
@@ -540,14 +703,26 @@ const file_meter_v1_reservation_proto_rawDesc = "" +
 	"^[^\\x00]*$R\x06labels\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xad\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf7\x02\n" +
 	"\n" +
 	"TokenUsage\x121\n" +
 	"\finput_tokens\x18\x01 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\vinputTokens\x12>\n" +
 	"\x13cached_input_tokens\x18\x02 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x11cachedInputTokens\x12<\n" +
 	"\x12cache_write_tokens\x18\x03 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x10cacheWriteTokens\x123\n" +
 	"\routput_tokens\x18\x04 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\foutputTokens\x129\n" +
-	"\x10reasoning_tokens\x18\x05 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x0freasoningTokens*\xb1\x01\n" +
+	"\x10reasoning_tokens\x18\x05 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x0freasoningTokens\x127\n" +
+	"\ftotal_tokens\x18\x06 \x01(\x03B\x0f\xbaH\f\"\n" +
+	"\x18\x80\xa0\xe5\xb9\u0091\x01(\x00H\x00R\vtotalTokens\x88\x01\x01B\x0f\n" +
+	"\r_total_tokens*k\n" +
+	"\x0eEstimatePolicy\x12\x1f\n" +
+	"\x1bESTIMATE_POLICY_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17ESTIMATE_POLICY_MAXIMUM\x10\x01\x12\x1b\n" +
+	"\x17ESTIMATE_POLICY_LEARNED\x10\x02*j\n" +
+	"\tCostBasis\x12\x1a\n" +
+	"\x16COST_BASIS_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11COST_BASIS_AMOUNT\x10\x01\x12\x15\n" +
+	"\x11COST_BASIS_TOKENS\x10\x02\x12\x13\n" +
+	"\x0fCOST_BASIS_HELD\x10\x03*\xb1\x01\n" +
 	"\x10ReservationState\x12!\n" +
 	"\x1dRESERVATION_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16RESERVATION_STATE_HELD\x10\x01\x12\x1f\n" +
@@ -568,32 +743,36 @@ func file_meter_v1_reservation_proto_rawDescGZIP() []byte {
 	return file_meter_v1_reservation_proto_rawDescData
 }
 
-var file_meter_v1_reservation_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_meter_v1_reservation_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_meter_v1_reservation_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_meter_v1_reservation_proto_goTypes = []any{
-	(ReservationState)(0),         // 0: meter.v1.ReservationState
-	(*Reservation)(nil),           // 1: meter.v1.Reservation
-	(*Charge)(nil),                // 2: meter.v1.Charge
-	(*Turn)(nil),                  // 3: meter.v1.Turn
-	(*TokenUsage)(nil),            // 4: meter.v1.TokenUsage
-	nil,                           // 5: meter.v1.Turn.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(EstimatePolicy)(0),           // 0: meter.v1.EstimatePolicy
+	(CostBasis)(0),                // 1: meter.v1.CostBasis
+	(ReservationState)(0),         // 2: meter.v1.ReservationState
+	(*Reservation)(nil),           // 3: meter.v1.Reservation
+	(*Charge)(nil),                // 4: meter.v1.Charge
+	(*Turn)(nil),                  // 5: meter.v1.Turn
+	(*TokenUsage)(nil),            // 6: meter.v1.TokenUsage
+	nil,                           // 7: meter.v1.Turn.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 }
 var file_meter_v1_reservation_proto_depIdxs = []int32{
-	0, // 0: meter.v1.Reservation.state:type_name -> meter.v1.ReservationState
-	6, // 1: meter.v1.Reservation.period_start:type_name -> google.protobuf.Timestamp
-	6, // 2: meter.v1.Reservation.created_at:type_name -> google.protobuf.Timestamp
-	6, // 3: meter.v1.Reservation.expires_at:type_name -> google.protobuf.Timestamp
-	6, // 4: meter.v1.Reservation.settled_at:type_name -> google.protobuf.Timestamp
-	2, // 5: meter.v1.Reservation.charge:type_name -> meter.v1.Charge
-	3, // 6: meter.v1.Reservation.turn:type_name -> meter.v1.Turn
-	4, // 7: meter.v1.Reservation.token_usage:type_name -> meter.v1.TokenUsage
-	5, // 8: meter.v1.Turn.labels:type_name -> meter.v1.Turn.LabelsEntry
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	2,  // 0: meter.v1.Reservation.state:type_name -> meter.v1.ReservationState
+	8,  // 1: meter.v1.Reservation.period_start:type_name -> google.protobuf.Timestamp
+	8,  // 2: meter.v1.Reservation.created_at:type_name -> google.protobuf.Timestamp
+	8,  // 3: meter.v1.Reservation.expires_at:type_name -> google.protobuf.Timestamp
+	8,  // 4: meter.v1.Reservation.settled_at:type_name -> google.protobuf.Timestamp
+	4,  // 5: meter.v1.Reservation.charge:type_name -> meter.v1.Charge
+	5,  // 6: meter.v1.Reservation.turn:type_name -> meter.v1.Turn
+	6,  // 7: meter.v1.Reservation.token_usage:type_name -> meter.v1.TokenUsage
+	0,  // 8: meter.v1.Reservation.estimate_policy:type_name -> meter.v1.EstimatePolicy
+	1,  // 9: meter.v1.Reservation.cost_basis:type_name -> meter.v1.CostBasis
+	7,  // 10: meter.v1.Turn.labels:type_name -> meter.v1.Turn.LabelsEntry
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_meter_v1_reservation_proto_init() }
@@ -601,12 +780,13 @@ func file_meter_v1_reservation_proto_init() {
 	if File_meter_v1_reservation_proto != nil {
 		return
 	}
+	file_meter_v1_reservation_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_meter_v1_reservation_proto_rawDesc), len(file_meter_v1_reservation_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      3,
 			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,

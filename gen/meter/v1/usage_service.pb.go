@@ -127,14 +127,15 @@ var File_meter_v1_usage_service_proto protoreflect.FileDescriptor
 
 const file_meter_v1_usage_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1cmeter/v1/usage_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x14meter/v1/meter.proto\"\x9b\x01\n" +
+	"\x1cmeter/v1/usage_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x14meter/v1/meter.proto\x1a\x15meter/v1/policy.proto\"\x9b\x01\n" +
 	"\x0fGetMeterRequest\x12I\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12=\n" +
 	"\tmember_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bmemberId\"9\n" +
 	"\x10GetMeterResponse\x12%\n" +
-	"\x05meter\x18\x01 \x01(\v2\x0f.meter.v1.MeterR\x05meter2Q\n" +
-	"\fUsageService\x12A\n" +
-	"\bGetMeter\x12\x19.meter.v1.GetMeterRequest\x1a\x1a.meter.v1.GetMeterResponseB\x9e\x01\n" +
+	"\x05meter\x18\x01 \x01(\v2\x0f.meter.v1.MeterR\x05meter2x\n" +
+	"\fUsageService\x12h\n" +
+	"\bGetMeter\x12\x19.meter.v1.GetMeterRequest\x1a\x1a.meter.v1.GetMeterResponse\"%\x8a\xb5\x18!\n" +
+	"\x03\x03\x04\x05\x12\x0forganization_id\x1a\tmember_idB\x9e\x01\n" +
 	"\fcom.meter.v1B\x11UsageServiceProtoP\x01Z:github.com/spillway-metering/spillway/gen/meter/v1;meterv1\xa2\x02\x03MXX\xaa\x02\bMeter.V1\xca\x02\bMeter\\V1\xe2\x02\x14Meter\\V1\\GPBMetadata\xea\x02\tMeter::V1b\x06proto3"
 
 var (
@@ -172,6 +173,7 @@ func file_meter_v1_usage_service_proto_init() {
 		return
 	}
 	file_meter_v1_meter_proto_init()
+	file_meter_v1_policy_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

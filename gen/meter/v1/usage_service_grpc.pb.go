@@ -28,8 +28,8 @@ const (
 //
 // UsageService tells what was used and what is left.
 //
-// Every RPC answers INVALID_FIELD, ORGANIZATION_NOT_FOUND, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside
-// the reasons it names.
+// Every RPC answers INVALID_FIELD, ORGANIZATION_NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RATE_LIMITED, UNAVAILABLE,
+// DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it names.
 type UsageServiceClient interface {
 	// GetMeter answers one seat's meter for the running period. Operators, the organization's admins and the member itself
 	// call it. It only reads, so it may be sent again at any time.
@@ -62,8 +62,8 @@ func (c *usageServiceClient) GetMeter(ctx context.Context, in *GetMeterRequest, 
 //
 // UsageService tells what was used and what is left.
 //
-// Every RPC answers INVALID_FIELD, ORGANIZATION_NOT_FOUND, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside
-// the reasons it names.
+// Every RPC answers INVALID_FIELD, ORGANIZATION_NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RATE_LIMITED, UNAVAILABLE,
+// DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it names.
 type UsageServiceServer interface {
 	// GetMeter answers one seat's meter for the running period. Operators, the organization's admins and the member itself
 	// call it. It only reads, so it may be sent again at any time.

@@ -40,7 +40,7 @@ CREATE TABLE organization (
     pool_refunded_micros    bigint           NOT NULL,
     pool_consumed_micros    bigint           NOT NULL,
     ledger_sequence         bigint           NOT NULL,
-    next_due_at             timestamptz,
+    swept_until             timestamptz      NOT NULL,
     CONSTRAINT organization_id_once PRIMARY KEY (organization_id),
     CONSTRAINT organization_plan_exists FOREIGN KEY (plan_id) REFERENCES plan (plan_id),
     CONSTRAINT organization_unit_is_known CHECK (unit BETWEEN 1 AND 2),

@@ -8,6 +8,7 @@ package testingv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/spillway-metering/spillway/gen/meter/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -295,7 +296,7 @@ var File_meter_testing_v1_test_clock_service_proto protoreflect.FileDescriptor
 
 const file_meter_testing_v1_test_clock_service_proto_rawDesc = "" +
 	"\n" +
-	")meter/testing/v1/test_clock_service.proto\x12\x10meter.testing.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x10\n" +
+	")meter/testing/v1/test_clock_service.proto\x12\x10meter.testing.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15meter/v1/policy.proto\"\x10\n" +
 	"\x0eGetTimeRequest\"A\n" +
 	"\x0fGetTimeResponse\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\\\n" +
@@ -308,11 +309,14 @@ const file_meter_testing_v1_test_clock_service_proto_rawDesc = "" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x13\xbaH\x10\xc8\x01\x01\xb2\x01\n" +
 	"\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x00R\x04time\"A\n" +
 	"\x0fSetTimeResponse\x12.\n" +
-	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time2\x82\x02\n" +
-	"\x10TestClockService\x12N\n" +
-	"\aGetTime\x12 .meter.testing.v1.GetTimeRequest\x1a!.meter.testing.v1.GetTimeResponse\x12N\n" +
-	"\aAdvance\x12 .meter.testing.v1.AdvanceRequest\x1a!.meter.testing.v1.AdvanceResponse\x12N\n" +
-	"\aSetTime\x12 .meter.testing.v1.SetTimeRequest\x1a!.meter.testing.v1.SetTimeResponseB\xd5\x01\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time2\x9d\x02\n" +
+	"\x10TestClockService\x12W\n" +
+	"\aGetTime\x12 .meter.testing.v1.GetTimeRequest\x1a!.meter.testing.v1.GetTimeResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x03\x12W\n" +
+	"\aAdvance\x12 .meter.testing.v1.AdvanceRequest\x1a!.meter.testing.v1.AdvanceResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x03\x12W\n" +
+	"\aSetTime\x12 .meter.testing.v1.SetTimeRequest\x1a!.meter.testing.v1.SetTimeResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x03B\xd5\x01\n" +
 	"\x14com.meter.testing.v1B\x15TestClockServiceProtoP\x01ZDgithub.com/spillway-metering/spillway/gen/meter/testing/v1;testingv1\xa2\x02\x03MTX\xaa\x02\x10Meter.Testing.V1\xca\x02\x10Meter\\Testing\\V1\xe2\x02\x1cMeter\\Testing\\V1\\GPBMetadata\xea\x02\x12Meter::Testing::V1b\x06proto3"
 
 var (
