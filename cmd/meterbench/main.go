@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/spillway-metering/spillway/internal/bench"
+	"github.com/spillway-metering/spillway/internal/dial"
 )
 
 // garbagePercent lets the heap grow between collections: the load shares the machine with what it measures.
@@ -35,7 +36,8 @@ func main() {
 
 // flags are those of meterbench.
 type flags struct {
-	Address     string `placeholder:"HOST:PORT" help:"Server to measure. Unless given, meterbench starts a meterd with a private PostgreSQL, and ends it."`
+	Address string `placeholder:"HOST:PORT" help:"Server to measure. Unless given, meterbench starts a meterd with a private PostgreSQL, and ends it."`
+	dial.Security
 	Meterd      string `placeholder:"PROGRAM" help:"The meterd to start. Unless given, the one beside meterbench."`
 	DatabaseURL string `placeholder:"URL" help:"Database of the server at --address, for the naive way; or the one that the meterd to start is to use."`
 
@@ -49,7 +51,7 @@ type flags struct {
 	Warmup   time.Duration `default:"1s" help:"How long each of them runs for a row before it is measured (${default})."`
 	Ceilings bool          `default:"true" negatable:"" help:"Measure empty calls and the naive way, too (${default})."`
 
-	Tokens   bool          `help:"Measure turns that tell tokens, which the service prices, beside those that tell amounts."`
+	Tokens bool `help:"Measure turns that the service prices by their tokens, beside those that tell the same tokens and amounts."`
 
 	JSON bool `name:"json" help:"Print one JSON object instead of the table."`
 }
@@ -69,7 +71,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil || told {
 		return err
 	}
-	report, err := bench.Run(ctx, flags.options(func(doing string) { fmt.Fprintln(stderr, "meterbench: "+doing) }))
+	options := flags.options(func(doing string) { fmt.Fprintln(stderr, "meterbench: "+doing) })
+	if flags.Address != "" { // A meterd of our own knows neither TLS nor tokens.
+		if options.DialOptions, err = flags.Security.Options(flags.Address); err != nil {
+			return err
+		}
+	}
+	report, err := bench.Run(ctx, options)
 	if report != nil {
 		err = errors.Join(err, write(report, flags.JSON, stdout))
 	}

@@ -30,6 +30,7 @@ type commands struct {
 	Replay  replayCommand  `cmd:"" help:"Replay the turns of a recorded trace against a running server."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to this program's."`
 	Prices  pricesCommand  `cmd:"" help:"Import and show price books."`
+	Token   tokenCommand   `cmd:"" help:"Make keys and tokens, for development and tests."`
 	Verify  verifyCommand  `cmd:"" help:"Recompute every promise from the ledger and the reservations, and name what differs."`
 
 	Version kong.VersionFlag `help:"Print the version and end."`

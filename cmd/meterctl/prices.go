@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/spillway-metering/spillway/internal/dial"
 	"github.com/spillway-metering/spillway/internal/importer"
 	"github.com/spillway-metering/spillway/internal/meter"
 	"github.com/spillway-metering/spillway/internal/price"
@@ -31,7 +32,6 @@ type importPricesCommand struct {
 	File string `arg:"" type:"existingfile" help:"LiteLLM's model_prices_and_context_window.json or genai-prices' data.json, packed with gzip or not."`
 
 	Book       string    `required:"" placeholder:"NAME" help:"Price book to put; the book default serves organizations that name none."`
-	Address    string    `env:"METER_ADDRESS" default:"127.0.0.1:7400" help:"Server to call (${default})."`
 	Only       []string  `sep:"none" placeholder:"GLOB" help:"Take these models only; may be repeated. A star matches slashes, too."`
 	AcceptZero []string  `sep:"none" placeholder:"GLOB" help:"Believe that these models are free where the list says so; may be repeated."`
 	Bound      priceRate `default:"1000" help:"Refuse models with a higher price per million tokens: the dearest real one is 600 USD (${default})."`
@@ -44,6 +44,8 @@ type importPricesCommand struct {
 	Source          string `placeholder:"TEXT" help:"Where the prices come from. Unless given, the project that keeps the list."`
 	Licence         string `placeholder:"TEXT" help:"Licence of the list. Unless given, that project's."`
 	AsOf            asOf   `placeholder:"DATE" help:"Day as of which the prices were taken, such as 2026-08-01."`
+
+	dial.Server
 }
 
 // Validate is called by kong once the flags are read.
@@ -60,7 +62,7 @@ func (c *importPricesCommand) Run(ctx context.Context, to terminal) error {
 	if err != nil {
 		return err
 	}
-	server, err := importer.Dial(c.Address)
+	server, err := priceBooks(c.Server)
 	if err != nil {
 		return err
 	}
@@ -164,15 +166,16 @@ func ask(ctx context.Context, in io.Reader, out io.Writer) error {
 
 // showPricesCommand is `meterctl prices show`.
 type showPricesCommand struct {
-	Book    string `default:"default" placeholder:"NAME" help:"Price book to show (${default})."`
-	Model   string `placeholder:"NAME" help:"Show this model only, by its name or an alias."`
-	Address string `env:"METER_ADDRESS" default:"127.0.0.1:7400" help:"Server to call (${default})."`
-	JSON    bool   `name:"json" help:"Print the contract's JSON of the book instead of a table."`
+	Book  string `default:"default" placeholder:"NAME" help:"Price book to show (${default})."`
+	Model string `placeholder:"NAME" help:"Show this model only, by its name or an alias."`
+	JSON  bool   `name:"json" help:"Print the contract's JSON of the book instead of a table."`
+
+	dial.Server
 }
 
 // Run is called by kong.
 func (c *showPricesCommand) Run(ctx context.Context, to terminal) error {
-	server, err := importer.Dial(c.Address)
+	server, err := priceBooks(c.Server)
 	if err != nil {
 		return err
 	}
@@ -197,6 +200,15 @@ func (c *showPricesCommand) Run(ctx context.Context, to terminal) error {
 		return fmt.Errorf("printing the book: %w", err)
 	}
 	return nil
+}
+
+// priceBooks are those of a server.
+func priceBooks(server dial.Server) (*importer.Server, error) {
+	options, err := server.Options()
+	if err != nil {
+		return nil, err
+	}
+	return importer.Dial(server.Address, options...)
 }
 
 // modelNamed is the one model of a name or alias. What has a like name is told where none is.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/spillway-metering/spillway/internal/dial"
 	"github.com/spillway-metering/spillway/internal/replay"
 )
 
@@ -14,11 +15,12 @@ import (
 type replayCommand struct {
 	Trace string `arg:"" type:"existingfile" placeholder:"TRACE" help:"Turns to replay: a .csv or .csv.gz file with the columns trace, row, t_ms, input_tokens, output_tokens, failed, model, session, duration_ms."`
 
-	Address string `env:"METER_ADDRESS" default:"127.0.0.1:7400" help:"Server to call (${default})."`
-	Speed   speed  `default:"max" help:"How many times faster than recorded, or max: as fast as the server answers (${default})."`
-	Callers int    `default:"64" help:"Turns that run at once at --speed max (${default})."`
-	Limit   int    `placeholder:"ROWS" help:"Replay only so many turns, the first to arrive."`
-	JSON    bool   `name:"json" help:"Print one JSON object instead of tables."`
+	dial.Server
+
+	Speed   speed `default:"max" help:"How many times faster than recorded, or max: as fast as the server answers (${default})."`
+	Callers int   `default:"64" help:"Turns that run at once at --speed max (${default})."`
+	Limit   int   `placeholder:"ROWS" help:"Replay only so many turns, the first to arrive."`
+	JSON    bool  `name:"json" help:"Print one JSON object instead of tables."`
 
 	Skew          string   `type:"existingfile" placeholder:"CLIENTS.csv" help:"Shares of real clients to spread the turns over organizations by. Unless given, Zipf's law over 200."`
 	Organizations string   `enum:"all,one" default:"all" help:"Whether to spread the turns at all, or send them to one hot organization: ${enum} (${default})."`
@@ -44,7 +46,12 @@ type replayCommand struct {
 
 // Run is called by kong. The result is printed also when the replay was cut off or went wrong.
 func (c *replayCommand) Run(ctx context.Context, to terminal) error {
+	dialing, err := c.Server.Options()
+	if err != nil {
+		return err
+	}
 	options := c.options()
+	options.DialOptions = dialing
 	shown := showProgress(to.stderr)
 	options.Progress = shown.tell
 	report, err := replay.Run(ctx, options)

@@ -1,5 +1,5 @@
 // Command meterd is the server of meter.v1. Its settings are flags, and environment variables of the same names; its log
-// goes to stderr, and stdout tells in one line when it serves.
+// goes to stderr, and stdout tells in one line when it serves; under --dev a line before it says so.
 package main
 
 import (
@@ -67,6 +67,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	logger, err := telemetry.NewLogger(stderr, settings.LogLevel, settings.LogFormat)
 	if err != nil {
 		return err
+	}
+	if settings.Dev {
+		fmt.Fprintln(stdout, "dev: every caller is an operator, so only this machine is let in")
 	}
 	config := settings.server()
 	config.Logger = logger

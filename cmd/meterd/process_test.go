@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,10 +140,19 @@ func (m *meterd) end(t *testing.T) int {
 	}
 }
 
-// address is where it serves, as its one line tells.
+// devLine is the first that meterd says under --dev.
+const devLine = "dev: every caller is an operator, so only this machine is let in"
+
+// address is where it serves, as its one line tells; under --dev another one comes before it.
 func (m *meterd) address(t *testing.T) string {
 	t.Helper()
 	line := m.line(t)
+	if slices.Contains(m.Args, "--dev") {
+		if line != devLine {
+			t.Fatalf("the first line is %q", line)
+		}
+		line = m.line(t)
+	}
 	address, ok := strings.CutPrefix(line, "ready: meter.v1 on ")
 	if _, _, err := net.SplitHostPort(address); !ok || err != nil {
 		t.Fatalf("the first line is %q", line)

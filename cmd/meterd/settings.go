@@ -18,14 +18,16 @@ import (
 
 // settings are the flags of meterd. Each can be given as the environment variable that --help names beside it.
 type settings struct {
-	Listen     string `env:"METER_LISTEN" default:"127.0.0.1:7400" placeholder:"ADDRESS" help:"Where to serve gRPC: host:port of this machine, or unix:/path (${default})."`
+	Listen     string `env:"METER_LISTEN" default:"127.0.0.1:7400" placeholder:"ADDRESS" help:"Where to serve gRPC: host:port, or unix:/path (${default}). Without TLS only this machine can be let in."`
 	HTTPListen string `env:"METER_HTTP_LISTEN" placeholder:"ADDRESS" help:"Where to serve /metrics, /healthz and /readyz. Not served unless given."`
 
 	DatabaseURL string `env:"METER_DATABASE_URL" placeholder:"URL" help:"PostgreSQL to use, 15 or later. Unless given, meterd starts a private one."`
 	DataDir     string `env:"METER_DATA_DIR" placeholder:"DIR" help:"Where the private PostgreSQL keeps its data. Default: /var/lib/spillway for root, else $XDG_STATE_HOME/spillway or ~/.local/state/spillway."`
 	PostgresBin string `env:"METER_POSTGRES_BIN" placeholder:"DIR" help:"Where the private PostgreSQL's programs are. Searched unless given."`
 
-	Dev     bool   `env:"METER_DEV" help:"For development: serve the test clock."`
+	identity `embed:""`
+
+	Dev     bool   `env:"METER_DEV" help:"For development on this machine: every caller is an operator, no TLS, and the test clock is served."`
 	Demo    bool   `env:"METER_DEMO" help:"Make a firm to try things on, and print calls to try. Needs --dev."`
 	Grpcurl string `env:"METER_GRPCURL" default:"${grpcurl}" placeholder:"PROGRAM" help:"How --demo writes grpcurl in what it prints (${default})."`
 
@@ -34,9 +36,12 @@ type settings struct {
 	QueueLength int           `env:"METER_QUEUE_LENGTH" default:"4096" help:"Most requests that wait for one lane; more are told to come again (${default})."`
 	QueueAge    time.Duration `env:"METER_QUEUE_AGE" default:"3s" help:"Longest wait for a lane; those who waited longer are told to come again (${default})."`
 
-	DefaultDeadline time.Duration `env:"METER_DEFAULT_DEADLINE" default:"10s" help:"Deadline of a call whose caller gives none (${default})."`
-	DrainTimeout    time.Duration `env:"METER_DRAIN_TIMEOUT" default:"15s" help:"How long running calls may go on once meterd is told to stop (${default})."`
-	SweepInterval   time.Duration `env:"METER_SWEEP_INTERVAL" default:"1s" help:"How often expired holds are looked for (${default})."`
+	DefaultDeadline   time.Duration `env:"METER_DEFAULT_DEADLINE" default:"10s" help:"Deadline of a call whose caller gives none (${default})."`
+	CallerRate        int           `env:"METER_CALLER_RATE" default:"20000" help:"Most calls a second of one caller; more are told to come again; 0: no bound (${default})."`
+	CallerConcurrency int           `env:"METER_CALLER_CONCURRENCY" default:"4096" help:"Most calls of one caller at a time; more are told to come again; 0: no bound (${default})."`
+	Reflection        bool          `env:"METER_REFLECTION" default:"true" negatable:"" help:"Let callers ask for the contract, as grpcurl does (${default})."`
+	DrainTimeout      time.Duration `env:"METER_DRAIN_TIMEOUT" default:"15s" help:"How long running calls may go on once meterd is told to stop (${default})."`
+	SweepInterval     time.Duration `env:"METER_SWEEP_INTERVAL" default:"1s" help:"How often expired holds are looked for (${default})."`
 
 	LogLevel  string `env:"METER_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: ${enum} (${default})."`
 	LogFormat string `env:"METER_LOG_FORMAT" enum:"text,json" default:"text" help:"Form of the log on stderr: ${enum} (${default})."`
@@ -75,6 +80,9 @@ func (s *settings) Validate() error {
 			return fmt.Errorf("%s must be at least 1, not %d", name, n)
 		}
 	}
+	if s.CallerRate < 0 || s.CallerConcurrency < 0 {
+		return errors.New("--caller-rate and --caller-concurrency must not be negative")
+	}
 	for name, d := range map[string]time.Duration{
 		"--queue-age": s.QueueAge, "--default-deadline": s.DefaultDeadline,
 		"--drain-timeout": s.DrainTimeout, "--sweep-interval": s.SweepInterval,
@@ -83,14 +91,16 @@ func (s *settings) Validate() error {
 			return fmt.Errorf("%s must be at least 1ms, not %s", name, d)
 		}
 	}
-	return nil
+	return s.identity.check(s.Dev)
 }
 
 func (s *settings) server() server.Config {
 	return server.Config{
 		Listen: s.Listen, HTTPListen: s.HTTPListen,
-		DatabaseURL: s.DatabaseURL, DataDir: s.DataDir, PostgresBin: s.PostgresBin, Dev: s.Dev,
+		DatabaseURL: s.DatabaseURL, DataDir: s.DataDir, PostgresBin: s.PostgresBin,
+		Dev: s.Dev, Identity: s.identity.server(),
 		Lanes: s.Lanes, MaxBatch: s.MaxBatch, QueueLength: s.QueueLength, QueueAge: s.QueueAge,
+		CallerRate: s.CallerRate, CallerConcurrency: s.CallerConcurrency, NoReflection: !s.Reflection,
 		DefaultDeadline: s.DefaultDeadline, DrainTimeout: s.DrainTimeout, SweepInterval: s.SweepInterval,
 	}
 }

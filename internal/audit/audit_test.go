@@ -27,6 +27,12 @@ func TestSoundDatabases(t *testing.T) {
 			if r.Organizations != 5 || r.Members != 13 || min(s.Held, s.Committed, s.Released, s.Expired, r.LedgerEntries) == 0 {
 				t.Errorf("too little to audit: %+v", r)
 			}
+			var bases int
+			o.must(connect(t, url).QueryRow(t.Context(), `SELECT count(DISTINCT (organization_id, cost_basis)) FROM reservation
+				WHERE cost_basis > 0 AND price_book_version > 1`).Scan(&bases))
+			if bases < 9 {
+				t.Errorf("of 3 bases of costs in 4 organizations %d are there", bases)
+			}
 		})
 	}
 }

@@ -71,6 +71,11 @@ var schemaBugs = []bug{
 		[]string{"append_only_tables_refuse_change"},
 	},
 	{
+		"a price book without a guard", nil,
+		[]string{`DROP TRIGGER price_book_is_append_only ON price_book`},
+		[]string{"append_only_tables_refuse_change"},
+	},
+	{
 		"a guard that lets deletes through", nil,
 		[]string{
 			`DROP TRIGGER ledger_entry_is_append_only ON ledger_entry`,

@@ -16,7 +16,7 @@ var reservationBugs = []bug{
 	{
 		"a turn in no known state",
 		[]string{"reservation.reservation_state_is_known"},
-		[]string{`UPDATE reservation SET state = 7 WHERE (organization_id, request_id) = ('firm', 'free-1')`},
+		[]string{`UPDATE reservation SET state = 7, cost_basis = 0 WHERE (organization_id, request_id) = ('firm', 'free-1')`},
 		[]string{"reservation_is_open_or_settled"},
 	},
 	{

@@ -40,6 +40,11 @@ var checks = []check{
 	{of: "the order of extensions", sql: findExtensionsOutOfTime, forward: true},
 	{of: "lateness", sql: findWrongLateness, forward: true},
 
+	{of: "the price books' versions", sql: findBookGaps},
+	{of: "the price books of turns", sql: findLostBooks},
+	{of: "the bases of costs", sql: findBaselessCosts},
+	{of: "the costs of turns without a price", sql: findWrongHeldCosts},
+
 	{of: "the seats' periods", sql: findSeatSums},
 	{of: "closed periods", sql: findMisplacedPeriods},
 	{of: "the seats' lifetime sums", sql: findLifetimeSums},
@@ -47,10 +52,11 @@ var checks = []check{
 }
 
 // countRows counts the rows of each kind, and the figures that the checks recompute: five of each pool, the balance of
-// each ledger entry, the parts of each charge, what is left of each top-up, five of each period and one of each seat.
+// each ledger entry, the parts of each charge, the price of each turn that told its tokens, what is left of each top-up, five
+// of each period and one of each seat.
 const countRows = `
 	SELECT o.n, m.n, r.held, r.committed, r.released, r.expired, l.n,
-		5 * o.n + l.n + l.top_ups + r.held + r.committed + r.released + r.expired + 5 * (m.open + p.n) + m.n,
+		5 * o.n + l.n + l.top_ups + r.held + r.committed + r.released + r.expired + r.priced + 5 * (m.open + p.n) + m.n,
 		EXISTS (SELECT 1 FROM test_clock)
 	FROM (SELECT count(*) AS n FROM organization WHERE $1::text IS NULL OR organization_id = $1) o,
 		(SELECT count(*) AS n, count(period_start) AS open FROM member WHERE $1::text IS NULL OR organization_id = $1) m,
@@ -58,5 +64,6 @@ const countRows = `
 		(SELECT count(*) AS n, count(*) FILTER (WHERE kind = 1) AS top_ups
 			FROM ledger_entry WHERE $1::text IS NULL OR organization_id = $1) l,
 		(SELECT count(*) FILTER (WHERE state = 1) AS held, count(*) FILTER (WHERE state = 2) AS committed,
-				count(*) FILTER (WHERE state = 3) AS released, count(*) FILTER (WHERE state = 4) AS expired
+				count(*) FILTER (WHERE state = 3) AS released, count(*) FILTER (WHERE state = 4) AS expired,
+				count(*) FILTER (WHERE cost_basis IN (2, 3)) AS priced
 			FROM reservation WHERE $1::text IS NULL OR organization_id = $1) r`

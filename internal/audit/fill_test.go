@@ -3,6 +3,7 @@ package audit_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/spillway-metering/spillway/internal/lane"
 	"github.com/spillway-metering/spillway/internal/meter"
 	"github.com/spillway-metering/spillway/internal/postgres"
+	"github.com/spillway-metering/spillway/internal/price"
 )
 
 // office is the service as far as it writes: a store with lanes, on the test clock.
@@ -103,6 +105,19 @@ func putMember(organization, id string) meter.PutMember {
 	return meter.PutMember{OrganizationID: organization, MemberID: id, DisplayName: id, Role: meter.RoleMember}
 }
 
+// putBook adds a version to the default price book, which knows one model: at some micros a token, in and out.
+func (o *office) putBook(perToken int) {
+	o.t.Helper()
+	rate, err := price.ParseDecimal(strconv.Itoa(perToken))
+	o.must(err)
+	_, err = o.store.PutPriceBook(o.t.Context(), price.Book{
+		ID: meter.DefaultPriceBook, Unit: meter.UnitUSD, Models: []price.Model{
+			{Name: "small", Prices: []price.Price{{Rates: price.Rates{Input: &rate, Output: &rate}}}},
+		},
+	}, nil, "tests")
+	o.must(err)
+}
+
 // firm is the organization whose rows the planted bugs change. Its turns are named by their request ids.
 const firm = "firm"
 
@@ -139,8 +154,26 @@ func (o *office) commit(id meter.UUID, actual meter.Micros, tokens int64) {
 	})
 }
 
+// reserveUsage opens a turn of the firm on a model, for what it is expected to use.
+func (o *office) reserveUsage(member, request, model string, output int64) meter.UUID {
+	o.t.Helper()
+	id := newID()
+	o.do(meter.Reserve{
+		OrganizationID: firm, ReservationID: id, MemberID: member, RequestID: request, TimeToLive: time.Minute,
+		Turn: meter.Turn{Model: model}, Usage: &meter.EstimateUsage{
+			Tokens: meter.TokenUsage{Output: output}, MaxOutput: output, Policy: meter.EstimateMaximum,
+		},
+	})
+	return id
+}
+
+func (o *office) commitTokens(id meter.UUID, tokens meter.TokenUsage) {
+	o.t.Helper()
+	o.do(meter.Commit{OrganizationID: firm, ReservationID: id, ByTokens: true, Tokens: tokens})
+}
+
 // fillFirm makes one of everything that a firm can have: turns of every end over three months, charged to every layer, an
-// extension, a refund, changes of access.
+// extension, a refund, changes of access, turns by their tokens under two versions of a price book and under none.
 func (o *office) fillFirm() {
 	o.t.Helper()
 	o.putPlan("team", meter.PlanTeam, 1000, meter.FailedTurnUseAllowance)
@@ -158,7 +191,11 @@ func (o *office) fillFirm() {
 	o.do(meter.Refund{OrganizationID: firm, RequestID: "refund", TopUpRequestID: "pack-big", Amount: 500})
 	o.shift(time.Minute)
 	o.do(topUp("pack-late", 100_000))
+	early := o.reserve("ada", "no-book", 5)
+	o.putBook(2)
+	o.commitTokens(early, meter.TokenUsage{Output: 3})
 	o.fillMonth("1")
+	o.putBook(3)
 	o.shift(31 * 24 * time.Hour)
 	o.fillMonth("2")
 	o.shift(31 * 24 * time.Hour)
@@ -188,4 +225,6 @@ func (o *office) fillMonth(month string) {
 	o.do(meter.Sweep{OrganizationID: firm})
 	o.commit(late, 60, 0)
 	o.commit(longer, 150, 30)
+	o.commitTokens(o.reserveUsage("ada", "tokens-"+month, "small", 10), meter.TokenUsage{Input: 1, Output: 5, Reasoning: 2})
+	o.commitTokens(o.reserve("ada", "unpriced-"+month, 30), meter.TokenUsage{Output: 4})
 }

@@ -50,6 +50,13 @@ var Promises = []Promise{
 	{Name: "period_begins_before_its_turns", Means: "A turn is reserved at its period's start or after."},
 	{Name: "period_is_of_the_calendar", Means: "A turn belongs to the month of the organization's calendar in which it was reserved."},
 
+	{Name: "cost_has_its_basis", Means: "The cost of a settled turn is of a known basis, and no other turn has one."},
+	{Name: "tokens_cost_what_the_book_says", Means: "A turn that told its tokens costs what its version of the price book says; where that says nothing, what it held."},
+	{Name: "held_cost_is_what_was_held", Means: "A turn whose tokens had no price costs what it held."},
+	{Name: "reservation_has_its_book", Means: "The version of the price book under which a turn was reserved exists."},
+	{Name: "book_versions_are_consecutive", Means: "A price book's versions run from 1 without a gap."},
+	{Name: "book_can_be_used", Means: "Every version of a price book can be read and has no fault."},
+
 	{Name: "allowance_used_is_all_charges", Means: "What a seat used of its allowance in a period is the sum of its turns."},
 	{Name: "allowance_held_is_all_open_holds", Means: "What a seat holds of its allowance in a period is the sum of its open turns."},
 	{Name: "pool_used_is_all_charges", Means: "What a seat drew from the pool in a period is the sum of its turns."},
@@ -66,6 +73,6 @@ var Promises = []Promise{
 	{Name: "access_change_has_its_member", Means: "Every change of access has its member."},
 	{Name: "row_has_its_organization", Means: "Members and ledger entries have their organization."},
 
-	{Name: "append_only_tables_refuse_change", Means: "The database refuses to change or delete rows of the ledger and of access changes."},
+	{Name: "append_only_tables_refuse_change", Means: "The database refuses to change or delete rows of the ledger, of access changes and of price books."},
 	{Name: "constraint_is_in_place", Means: "Every named constraint and unique index of the schema is there and valid."},
 }

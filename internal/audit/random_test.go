@@ -50,6 +50,9 @@ func (o *office) fillCrowd(seed uint64, rounds int, spans []time.Duration) *crow
 	}
 	for range rounds {
 		o.shift(spans[c.rng.IntN(len(spans))])
+		if c.rng.IntN(3) == 0 {
+			o.putBook(c.rng.IntN(4))
+		}
 		c.round(60)
 	}
 	return c
@@ -130,6 +133,12 @@ func (c *crowd) reserve(organization, member, request string) meter.Command {
 		OrganizationID: organization, ReservationID: newID(), MemberID: member, RequestID: request, Estimate: estimate,
 		Minimum: 1 + estimate/4, TimeToLive: pick(c.rng, []time.Duration{time.Second, time.Minute, 24 * time.Hour}),
 	}
+	r.Turn.Model = pick(c.rng, []string{"small", "small", "unknown"})
+	if c.rng.IntN(3) == 0 {
+		r.Estimate, r.Usage = 0, &meter.EstimateUsage{
+			Tokens: meter.TokenUsage{Input: int64(estimate)}, MaxOutput: 1, Policy: meter.EstimateLearned,
+		}
+	}
 	c.turns = append(c.turns, turn{organization, r.ReservationID})
 	return r
 }
@@ -143,14 +152,18 @@ func (c *crowd) settle(request string) meter.Command {
 	tokens := meter.TokenUsage{Input: c.rng.Int64N(9000), Reasoning: c.rng.Int64N(9000)}
 	switch c.rng.IntN(4) {
 	case 0:
-		return meter.Release{OrganizationID: t.organization, ReservationID: t.id, Actual: c.amount(), Tokens: tokens}
+		return meter.Release{
+			OrganizationID: t.organization, ReservationID: t.id, Actual: c.amount(), Tokens: tokens, ByTokens: c.rng.IntN(2) == 0,
+		}
 	case 1:
 		return meter.Extend{
 			OrganizationID: t.organization, ReservationID: t.id, RequestID: request, Additional: c.amount() / 4,
 			TimeToLive: pick(c.rng, []time.Duration{0, time.Minute, time.Hour}),
 		}
 	default:
-		return meter.Commit{OrganizationID: t.organization, ReservationID: t.id, Actual: c.amount(), Tokens: tokens}
+		return meter.Commit{
+			OrganizationID: t.organization, ReservationID: t.id, Actual: c.amount(), Tokens: tokens, ByTokens: c.rng.IntN(2) == 0,
+		}
 	}
 }
 

@@ -38,12 +38,13 @@ type States struct {
 // Clean says whether every promise is kept.
 func (r Report) Clean() bool { return r.Total == 0 }
 
-// Finding is one thing that is not as promised. Which of the fields from Member to Request are set depends on the
+// Finding is one thing that is not as promised. Which of the fields from Book to Request are set depends on the
 // promise.
 type Finding struct {
 	// Promise is the name of one of Promises.
 	Promise      string    `json:"promise"`
-	Organization string    `json:"organization,omitempty"` // Empty: the promise is one of the schema.
+	Organization string    `json:"organization,omitempty"` // Empty: the promise is one of the schema, or of a price book.
+	Book         string    `json:"price_book,omitempty"`
 	Member       string    `json:"member,omitempty"`
 	Period       time.Time `json:"period,omitzero"` // Its start.
 	Reservation  string    `json:"reservation,omitempty"`
@@ -60,7 +61,10 @@ func (f Finding) String() string {
 
 // Subject says what the finding is about.
 func (f Finding) Subject() string {
-	if f.Organization == "" {
+	switch {
+	case f.Book != "":
+		return "price book " + f.Book
+	case f.Organization == "":
 		return "schema"
 	}
 	parts := []string{"organization " + f.Organization}

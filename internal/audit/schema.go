@@ -12,7 +12,7 @@ const (
 		SELECT 'append_only_tables_refuse_change' AS promise, 'trigger ' || w.name || ', enabled and whole' AS expected,
 			CASE WHEN t.oid IS NULL THEN 'none' WHEN t.tgenabled NOT IN ('O', 'A') THEN 'one that is not enabled'
 				ELSE 'one that lets changes through' END AS found
-		FROM (VALUES ('ledger_entry'), ('access_change')) AS n (relation)
+		FROM (VALUES ('ledger_entry'), ('access_change'), ('price_book')) AS n (relation)
 		CROSS JOIN LATERAL (SELECT n.relation || '_is_append_only') AS w (name)
 		LEFT JOIN pg_trigger t ON t.tgrelid = to_regclass(n.relation) AND t.tgname = w.name
 		LEFT JOIN pg_proc f ON f.oid = t.tgfoid
@@ -59,7 +59,8 @@ var constraints = map[string][]string{
 		"reservation_id_once", "reservation_state_is_known", "reservation_holds_something",
 		"reservation_expires_after_it_was_made", "reservation_is_open_or_settled", "reservation_charge_adds_up",
 		"reservation_is_charged_once_settled", "failed_turn_never_charges_the_pool", "reservation_tokens_are_counts",
-		"reservation_request_id_once",
+		"reservation_request_id_once", "reservation_book_has_a_version", "reservation_estimate_policy_is_known",
+		"reservation_cost_has_a_basis",
 	},
 	"extension": {"extension_request_id_once", "extension_reservation_exists", "extension_never_shrinks_a_hold"},
 	"ledger_entry": {
@@ -68,7 +69,11 @@ var constraints = map[string][]string{
 		"refund_request_id_once", "turn_is_charged_once_per_layer",
 	},
 	"access_change": {"access_change_id_once", "access_change_member_exists"},
-	"test_clock":    {"test_clock_is_one", "test_clock_once"},
+	"price_book": {
+		"price_book_version_once", "price_book_version_starts_at_one", "price_book_unit_is_known",
+		"price_book_conversion_is_an_amount", "price_book_models_are_a_list",
+	},
+	"test_clock": {"test_clock_is_one", "test_clock_once"},
 }
 
 // checkSchema checks that the database still makes impossible what it is meant to.

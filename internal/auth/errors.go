@@ -1,7 +1,5 @@
 package auth
 
-import "time"
-
 // Unauthenticated says that nobody knows who calls: there are no credentials, or they are not valid. The caller is told
 // only whether they have expired; which check failed is for the log.
 type Unauthenticated struct {
@@ -27,18 +25,6 @@ func (e Denied) Error() string { return explained("denied to "+e.Caller.Subject,
 
 // Unwrap is the cause.
 func (e Denied) Unwrap() error { return e.Cause }
-
-// RateLimited says that the caller sends more than it may.
-type RateLimited struct {
-	RetryAfter time.Duration // When to send the request again, which was not applied.
-	Cause      error
-}
-
-// Error is for the log.
-func (e RateLimited) Error() string { return explained("rate limited", e.Cause) }
-
-// Unwrap is the cause.
-func (e RateLimited) Unwrap() error { return e.Cause }
 
 func explained(what string, cause error) string {
 	if cause == nil {

@@ -1,34 +1,63 @@
-// Package auth says who a caller is. Until the service can tell callers apart it takes every caller for an operator, who
-// may name the person it acts for.
+// Package auth says who a caller is, and what it may do. A caller shows itself by the certificate of its connection or
+// by a token in its call; under --dev everybody is an operator.
 package auth
 
 import (
 	"context"
 	"fmt"
 	"regexp"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 )
 
-// ActorKey is the metadata by which an operator names the person it acts for, so that the record of what it changes does.
+// ActorKey is the metadata by which a caller that acts for others names the person it acts for, so that the record of
+// what it changes does.
 const ActorKey = "x-meter-actor"
 
-// Role is what a caller is to the service.
+// Role is what a caller is to the service; zero is nobody.
 type Role int
 
 // The roles of a caller.
 const (
-	Operator Role = 1 // May do everything.
+	Orchestrator Role = iota + 1 // Runs turns.
+	Billing                      // Sells: top-ups, plans, organizations, prices.
+	Operator                     // May do everything.
+	Admin                        // Owner or admin of one organization.
+	Member                       // A seat of one organization.
 )
+
+var roleNames = map[Role]string{
+	Orchestrator: "orchestrator", Billing: "billing", Operator: "operator", Admin: "admin", Member: "member",
+}
+
+// String is the role as settings and logs name it; of nobody's it is "none".
+func (r Role) String() string {
+	if name, ok := roleNames[r]; ok {
+		return name
+	}
+	return "none"
+}
+
+// Bound says whether callers of the role belong to one organization, and to one member in it.
+func (r Role) Bound() bool { return r == Admin || r == Member }
 
 // Identity is who calls.
 type Identity struct {
-	Subject string // Who, as the record of changes names it.
-	Role    Role
+	Subject   string // Who, as records name it: a token's subject, or the name in a certificate.
+	Issuer    string // Who says so: the token's issuer, "mtls", or "dev".
+	ActingFor string // Whom the caller says it acts for; empty: nobody.
+	Role      Role
+	// OrganizationID and MemberID are what the token binds an Admin or a Member to; empty for every other role.
+	OrganizationID, MemberID string
 }
 
-// SubjectError says that the subject in a call's metadata is none.
+// Actor is who did what the caller does, as the record of changes names it: the person it acts for, or itself.
+func (id Identity) Actor() string {
+	if id.ActingFor != "" {
+		return id.ActingFor
+	}
+	return id.Subject
+}
+
+// SubjectError says that a person named in a call's metadata cannot be acted for.
 type SubjectError struct {
 	Key         string // Of the metadata.
 	Requirement string // What it must be.
@@ -38,9 +67,6 @@ type SubjectError struct {
 func (e SubjectError) Error() string { return fmt.Sprintf("metadata %s %s", e.Key, e.Requirement) }
 
 type identityKey struct{}
-
-// anonymous is the operator who names nobody.
-var anonymous = Identity{Subject: "operator", Role: Operator}
 
 // subject is the form of an id that a caller chooses.
 var subject = regexp.MustCompile(`^[A-Za-z0-9._:@-]{1,128}$`)
@@ -54,24 +80,4 @@ func NewContext(ctx context.Context, id Identity) context.Context {
 func FromContext(ctx context.Context) Identity {
 	id, _ := ctx.Value(identityKey{}).(Identity)
 	return id
-}
-
-// Unary is the interceptor that tells who calls.
-func Unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	id, err := identify(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return handler(NewContext(ctx, id), req)
-}
-
-func identify(ctx context.Context) (Identity, error) {
-	named := metadata.ValueFromIncomingContext(ctx, ActorKey)
-	if len(named) == 0 {
-		return anonymous, nil
-	}
-	if len(named) > 1 || !subject.MatchString(named[0]) {
-		return Identity{}, SubjectError{ActorKey, "must be 1 to 128 characters of A-Z a-z 0-9 . _ : @ -, once"}
-	}
-	return Identity{Subject: named[0], Role: Operator}, nil
 }

@@ -95,8 +95,9 @@ func (r *run) openServer(ctx context.Context) (database string, err error) {
 }
 
 func (r *run) dial() error {
+	options := append([]grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}, r.DialOptions...)
 	for range r.Connections {
-		conn, err := grpc.NewClient(r.Address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		conn, err := grpc.NewClient(r.Address, options...)
 		if err != nil {
 			return fmt.Errorf("the address cannot be read: %w", err)
 		}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"google.golang.org/grpc"
 )
 
 // Bounds of the options.
@@ -20,6 +22,8 @@ const (
 type Options struct {
 	// Address is the server's host and port. Empty: a meterd is started, and stopped at the end.
 	Address string
+	// DialOptions are how to connect to Address. None: without TLS.
+	DialOptions []grpc.DialOption
 	// Meterd is the program to start. Empty: the one beside this program.
 	Meterd string
 	// DatabaseURL is the server's database, for the naive way. A meterd that is started uses it, too; empty: that one has
@@ -44,7 +48,8 @@ type Options struct {
 	Rate float64
 	// Ceilings is whether to measure them.
 	Ceilings bool
-	// Tokens is whether to measure turns that tell their tokens, too, beside those that tell amounts.
+	// Tokens is whether to measure turns that the service prices by their tokens, too, beside those that tell the same
+	// tokens and amounts.
 	Tokens bool
 
 	// Progress is told in words what is being done; nil: nobody is.

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -12,6 +13,7 @@ type row struct {
 	naive, empty, turns    *contestant // The ceilings are nil where they are left out,
 	tokens                 *contestant // and so are turns that tell tokens.
 	resident, peak         int64       // Bytes of meterd, at the end of its last slice.
+	slices                 int         // How many there were.
 }
 
 // contestant is one of the ways that a row compares.
@@ -34,7 +36,11 @@ func (r *run) newRow(callers, organizations int) *row {
 	name := func(i int) string { return fmt.Sprintf("%d-%d", callers, i) }
 	n := &row{callers: callers, organizations: organizations}
 	n.turns = newContestant(callers, r.busy, func(i int) work {
-		return newTurns(r.connections[i%len(r.connections)], p.turns, name(i))
+		t := newTurns(r.connections[i%len(r.connections)], p.turns, name(i))
+		if r.Tokens {
+			t.tellTokens() // So that the pricing is what differs.
+		}
+		return t
 	})
 	if r.Tokens {
 		n.tokens = newContestant(callers, r.busy, func(i int) work {
@@ -65,13 +71,21 @@ func (r *run) busy() time.Duration {
 	return processorTime(r.meterd.command.Process.Pid)
 }
 
-// slice measures everything for so long, one after the other. The ceilings are always a closed loop: at a fixed rate
-// they would only show the rate.
+// slice measures everything for so long, one after the other, and the next time in the opposite order: what comes later
+// meets a database with more in it. The ceilings are always a closed loop: at a fixed rate they would only show the rate.
 func (r *row) slice(ctx context.Context, length time.Duration, rate float64) error {
-	r.naive.slice(ctx, slice{length: length})
-	r.empty.slice(ctx, slice{length: length})
-	r.turns.slice(ctx, slice{length: length, rate: rate})
-	r.tokens.slice(ctx, slice{length: length, rate: rate})
+	order := []*contestant{r.naive, r.empty, r.turns, r.tokens}
+	r.slices++
+	if r.slices%2 == 0 {
+		slices.Reverse(order)
+	}
+	for _, c := range order {
+		s := slice{length: length}
+		if c == r.turns || c == r.tokens {
+			s.rate = rate
+		}
+		c.slice(ctx, s)
+	}
 	return ctx.Err()
 }
 

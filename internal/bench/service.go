@@ -37,15 +37,21 @@ func newTurns(conn grpc.ClientConnInterface, p population, name string) *turns {
 	}
 }
 
-// newTokenTurns is the same turns, told by their tokens and priced by the service.
+// tellTokens has turns tell their model and tokens beside the amounts, for the record.
+func (t *turns) tellTokens() {
+	t.reserve.Turn = &meterv1.Turn{Model: turnModel}
+	t.commit.TokenUsage = &meterv1.TokenUsage{InputTokens: turnInput, OutputTokens: turnCost - turnInput}
+}
+
+// newTokenTurns is the same turns, told by their tokens alone and priced by the service.
 func newTokenTurns(conn grpc.ClientConnInterface, p population, name string) *turns {
 	t := newTurns(conn, p, name)
-	t.reserve.EstimateMicros = 0
+	t.tellTokens()
+	t.reserve.Turn, t.reserve.EstimateMicros = nil, 0
 	t.reserve.EstimateUsage = &meterv1.EstimateUsage{
 		Model: turnModel, InputTokens: turnInput, MaxOutputTokens: turnEstimate - turnInput,
 	}
 	t.commit.ActualMicros = nil
-	t.commit.TokenUsage = &meterv1.TokenUsage{InputTokens: turnInput, OutputTokens: turnCost - turnInput}
 	return t
 }
 

@@ -77,6 +77,26 @@ var (
 		&durationpb.Duration{Seconds: math.MaxInt64}))
 )
 
+// The ways in which parts of a price book are wrong.
+var (
+	rate = join(each(accepted, nil, "0", "0.15", "1.5e-07", "1000000"), each(invalid,
+		"", "-1", "+1", "NaN", "Inf", "0x1", "1,5", " 1", "1e7", "1000000.1", ".", "\x00", strings.Repeat("0", 65)))
+	// modelName ends with what only a book refuses.
+	modelName = join(each(invalid, nil, "", strings.Repeat("x", tooLong), "\x00"), each(invalid, " large"))
+	noTimes   = []any{
+		&timestamppb.Timestamp{Seconds: math.MaxInt64}, &timestamppb.Timestamp{Seconds: math.MinInt64},
+		&timestamppb.Timestamp{Nanos: -1}, &timestamppb.Timestamp{Nanos: 1_000_000_000},
+	}
+	// absentBook is a Quote by no book at all.
+	absentBook = []badCase{{nil, invalid, "price_book_id"}, {"", invalid, "price_book_id"}}
+)
+
+// times stands for a list with its first element so many times, and texts for one of those.
+type (
+	times int
+	texts []string
+)
+
 // text is what is wrong with a text for people of so many characters.
 func text(most int) []badCase {
 	return join(each(accepted, nil, "", strings.Repeat("ü", most)),
@@ -114,7 +134,11 @@ func (w *world) idCases() map[string][]badCase {
 		"top_up_request_id":                  join(mandatoryID, each("TOP_UP_NOT_FOUND", nobody)),
 		"reservation_id": join(malformedUUID,
 			each("RESERVATION_NOT_FOUND", uuid.Must(uuid.NewV7()).String(), uuid.Nil.String(), w.rivals.GetReservationId())),
-		"price_book_id": optionalID, "conversation_id": optionalID, "turn_id": optionalID,
+		"price_book_id":                join(mandatoryID, each("PRICE_BOOK_NOT_FOUND", nobody)),
+		"PriceBook.price_book_id":      mandatoryID,
+		"Organization.price_book_id":   join(optionalID, each("PRICE_BOOK_NOT_FOUND", nobody)),
+		"QuoteRequest.organization_id": join(absentBook, malformedID, each("ORGANIZATION_NOT_FOUND", nobody)),
+		"conversation_id":              optionalID, "turn_id": optionalID,
 		"page_token":                  join(each(accepted, nil, ""), malformedToken, each(invalid, w.planToken)),
 		"ListPlansRequest.page_token": join(each(accepted, nil, "", w.planToken), malformedToken, each(invalid, w.planToken+"A")),
 	}
@@ -122,23 +146,29 @@ func (w *world) idCases() map[string][]badCase {
 
 // amountCases are the tables of numbers.
 var amountCases = map[string][]badCase{
-	"estimate_micros":              join(positive, []badCase{{int64(49), invalid, "minimum_micros"}}),
-	"minimum_micros":               join(each(accepted, nil), each(invalid, int64(0), int64(101)), negative, tooMuch),
-	"amount_micros":                positive,
-	"RefundRequest.amount_micros":  join(positive, each("REFUND_EXCEEDS_TOP_UP", int64(funds+1), int64(maxAmount))),
-	"cap_micros":                   join([]badCase{{nil, invalid, "access"}}, each(invalid, int64(0)), negative, tooMuch),
-	"unlimited":                    each(invalid, false),
-	"actual_micros":                join(each(accepted, int64(0)), each(invalid, nil), negative, tooMuch),
-	"ReleaseRequest.actual_micros": notNegative,
-	"additional_micros":            join(notNegative, each("POOL_EMPTY", int64(maxAmount))),
-	"seat_allowance_micros":        notNegative,
-	"allowance_micros":             notNegative,
-	"input_tokens":                 tokenCount,
-	"cached_input_tokens":          tokenCount,
-	"cache_write_tokens":           tokenCount,
-	"output_tokens":                tokenCount,
-	"reasoning_tokens":             tokenCount,
-	"orchestrators":                limit, "devices": limit, "private_projects": limit,
+	"PriceBook.unit":              mandatoryEnum,
+	"version":                     join(each(accepted, nil, int64(0)), negative, each("PRICE_BOOK_NOT_FOUND", int64(2), int64(math.MaxInt64))),
+	"expected_version":            join(each(accepted, nil), negative, each("PRICE_BOOK_CHANGED", int64(0), int64(math.MaxInt64))),
+	"acu_micros_per_usd":          join(tokenCount, each(accepted, int64(1_000_000_000_000))),
+	"above_input_tokens":          join(each(invalid, nil, int64(0), int64(1_000_000_000_001)), negative),
+	"max_output_tokens":           tokenCount,
+	"total_tokens":                join(each(accepted, nil, int64(15)), negative, each(invalid, int64(0), int64(14), int64(math.MaxInt64))),
+	"estimate_micros":             join(positive, []badCase{{int64(49), invalid, "minimum_micros"}}),
+	"minimum_micros":              join(each(accepted, nil), each(invalid, int64(0), int64(101)), negative, tooMuch),
+	"amount_micros":               positive,
+	"RefundRequest.amount_micros": join(positive, each("REFUND_EXCEEDS_TOP_UP", int64(funds+1), int64(maxAmount))),
+	"cap_micros":                  join([]badCase{{nil, invalid, "access"}}, each(invalid, int64(0)), negative, tooMuch),
+	"unlimited":                   each(invalid, false),
+	"actual_micros":               notNegative,
+	"additional_micros":           join(notNegative, each("POOL_EMPTY", int64(maxAmount))),
+	"seat_allowance_micros":       notNegative,
+	"allowance_micros":            notNegative,
+	"input_tokens":                tokenCount,
+	"cached_input_tokens":         tokenCount,
+	"cache_write_tokens":          tokenCount,
+	"output_tokens":               tokenCount,
+	"reasoning_tokens":            tokenCount,
+	"orchestrators":               limit, "devices": limit, "private_projects": limit,
 	"tokens":    positive,
 	"page_size": join(each(accepted, nil, int32(1), int32(1000)), each(invalid, int32(-1), int32(1001), int32(math.MinInt32))),
 	"year":      each(invalid, nil, int32(-1), int32(10000)),
@@ -158,6 +188,21 @@ var otherCases = map[string][]badCase{
 	"kind": mandatoryEnum,
 	"unit": join(mandatoryEnum, each("UNIT_IMMUTABLE", meterv1.Unit_UNIT_USD.Number())),
 
+	"source": text(1024), "licence": text(256),
+	"ModelPrices.model": modelName, "QuoteRequest.model": join(modelName[:len(modelName)-1], each("UNPRICED_MODEL", nobody)),
+	"EstimateUsage.model": join(modelName[:len(modelName)-1], each("UNPRICED_MODEL", nobody)),
+	"aliases": join(each(accepted, nil, texts{"a", "b"}), each(invalid, texts{""}, texts{"a", "a"}, texts{"large"}, texts{"a\x00"},
+		texts{strings.Repeat("x", tooLong)}, times(65))),
+	"models": each(accepted, nil), "prices": each(invalid, nil, times(65)), "rates": each(invalid, nil, &meterv1.TokenRates{}),
+	"PriceTier.rates": each(invalid, nil),
+	"tiers":           join(each(accepted, nil), each(invalid, times(9))),
+	"valid_from":      join(each(accepted, nil, &timestamppb.Timestamp{}), each(invalid, noTimes...)),
+	"at":              join(each(accepted, nil), each(invalid, noTimes...), each("UNPRICED_MODEL", &timestamppb.Timestamp{})),
+	"input":           rate, "cached_input": rate, "cache_write": rate, "output": rate, "reasoning": rate,
+	"estimate_policy": optionalEnum,
+	"estimate_usage":  {{nil, invalid, "estimate_micros"}},
+	"price_book":      each(invalid, nil), "as_of": each(accepted, nil), "QuoteRequest.token_usage": each(invalid, nil),
+
 	"time_to_live": timeToLive,
 	"window":       each(invalid, nil, &durationpb.Duration{}, &durationpb.Duration{Seconds: -1}, &durationpb.Duration{Seconds: 31622401}),
 	"duration": join(each(accepted, &durationpb.Duration{}), each(invalid, nil, &durationpb.Duration{Seconds: -1}, &durationpb.Duration{Seconds: 316224001},
@@ -171,6 +216,8 @@ var otherCases = map[string][]badCase{
 	"pool_visible_to_members": each(accepted, nil, false),
 	"turn":                    each(accepted, nil), "token_usage": each(accepted, nil),
 	// What a Put only answers is not read.
+	"PriceBook.version":         each(accepted, int64(-1), int64(math.MaxInt64)),
+	"created_at":                each(accepted, &timestamppb.Timestamp{Seconds: math.MaxInt64}),
 	"access":                    each(accepted, nil, &meterv1.Access{Kind: 99, CapMicros: -1}),
 	"pool_used_period_micros":   each(accepted, int64(-1), int64(math.MaxInt64)),
 	"pool_used_lifetime_micros": each(accepted, int64(-1), int64(math.MaxInt64)),
@@ -206,10 +253,14 @@ func (p fieldPath) String() string { return p.names().String() }
 
 func (n names) String() string { return strings.Join(n, ".") }
 
-// follow is the message at a path.
+// follow is the message at a path, which goes through lists by their first element.
 func (p fieldPath) follow(m protoreflect.Message) protoreflect.Message {
 	for _, field := range p {
-		m = m.Mutable(field).Message()
+		if field.IsList() {
+			m = m.Mutable(field).List().Get(0).Message()
+		} else {
+			m = m.Mutable(field).Message()
+		}
 	}
 	return m
 }
@@ -221,6 +272,17 @@ func set(m protoreflect.Message, field protoreflect.FieldDescriptor, value any) 
 		m.Clear(field)
 	case proto.Message:
 		m.Set(field, protoreflect.ValueOfMessage(value.ProtoReflect()))
+	case times:
+		list := m.Mutable(field).List()
+		for range int(value) - 1 {
+			list.Append(list.Get(0))
+		}
+	case texts:
+		list := m.Mutable(field).List()
+		list.Truncate(0)
+		for _, v := range value {
+			list.Append(protoreflect.ValueOfString(v))
+		}
 	case map[string]string:
 		m.Clear(field)
 		for k, v := range value {

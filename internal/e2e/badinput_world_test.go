@@ -23,6 +23,7 @@ type world struct {
 	planToken string                 // Of the next page of plans.
 	renewed   int
 	accepted  map[protoreflect.Name]int64 // Requests, by RPC.
+	variants  map[protoreflect.FullName][]proto.Message
 }
 
 // Who is in the world.
@@ -36,6 +37,8 @@ const (
 func makeWorld(t *testing.T, c *client) *world {
 	t.Helper()
 	w := &world{client: c, accepted: map[protoreflect.Name]int64{}}
+	must(c.PutPriceBook(t.Context(), &meterv1.PutPriceBookRequest{PriceBook: priceBook("book", "2")}))(t)
+	must(c.PutPriceBook(t.Context(), &meterv1.PutPriceBookRequest{PriceBook: priceBook("default", "1")}))(t)
 	c.furnish(t, firm{id: acme, allowance: 1_000_000, pool: funds, seats: 2})
 	c.furnish(t, firm{id: rival, allowance: 1_000_000, pool: funds, seats: 1})
 	for _, request := range []string{"to-commit", "to-release", "to-extend", "to-get"} {
@@ -78,15 +81,23 @@ func (w *world) renew(t *testing.T, request proto.Message) {
 	}
 }
 
-// samples are valid requests of every type, with every field set that can be.
-func (w *world) samples() map[protoreflect.FullName]proto.Message {
-	samples := map[protoreflect.FullName]proto.Message{}
-	for _, group := range [][]proto.Message{w.turnSamples(), poolSamples(), organizationSamples()} {
+// samples are valid requests of every type, with every field set that can be; several, where not all can be at once.
+func (w *world) samples() map[protoreflect.FullName][]proto.Message {
+	w.variants = map[protoreflect.FullName][]proto.Message{}
+	for _, group := range [][]proto.Message{w.turnSamples(), poolSamples(), organizationSamples(), priceSamples()} {
 		for _, sample := range group {
-			samples[sample.ProtoReflect().Descriptor().FullName()] = sample
+			name := sample.ProtoReflect().Descriptor().FullName()
+			w.variants[name] = append(w.variants[name], sample)
 		}
 	}
-	return samples
+	return w.variants
+}
+
+// ofAnotherVariant says whether a field of a sample is to be tried on another valid request of its type: where there are
+// several, each leaves some out because the others have them.
+func (w *world) ofAnotherVariant(sample proto.Message, m protoreflect.Message, field protoreflect.FieldDescriptor) bool {
+	name := sample.ProtoReflect().Descriptor().FullName()
+	return m.Descriptor().FullName() == name && len(w.variants[name]) > 1 && !m.Has(field)
 }
 
 func (w *world) turnSamples() []proto.Message {
@@ -99,6 +110,12 @@ func (w *world) turnSamples() []proto.Message {
 			TimeToLive: durationpb.New(time.Hour),
 			Turn: &meterv1.Turn{
 				Model: "large", ConversationId: "talk", TurnId: "7", Labels: map[string]string{"line": "4"},
+			},
+		},
+		&meterv1.ReserveRequest{
+			OrganizationId: acme, MemberId: seat(0), RequestId: "by-usage", EstimateUsage: &meterv1.EstimateUsage{
+				Model: "large", InputTokens: 1, CachedInputTokens: 2, CacheWriteTokens: 3, MaxOutputTokens: 4,
+				EstimatePolicy: meterv1.EstimatePolicy_ESTIMATE_POLICY_LEARNED,
 			},
 		},
 		&meterv1.CommitRequest{
@@ -168,5 +185,36 @@ func organizationSamples() []proto.Message {
 		&testingv1.GetTimeRequest{},
 		&testingv1.AdvanceRequest{Duration: durationpb.New(time.Second)},
 		&testingv1.SetTimeRequest{Time: timestamppb.Now()},
+	}
+}
+
+// priceBook is a book in ACU in which every class of tokens of the model "large" has a price of its own, from rate up.
+func priceBook(id, rate string) *meterv1.PriceBook {
+	rates := func() *meterv1.TokenRates {
+		return &meterv1.TokenRates{
+			Input: proto.String(rate), CachedInput: proto.String(rate + "0"), CacheWrite: proto.String(rate + "1"),
+			Output: proto.String(rate + "2"), Reasoning: proto.String(rate + "3"),
+		}
+	}
+	return &meterv1.PriceBook{
+		PriceBookId: id, Unit: meterv1.Unit_UNIT_ACU, AcuMicrosPerUsd: 1_000_000, Source: "made up", Licence: "none",
+		AsOf: &meterv1.Date{Year: 2026, Month: 3, Day: 1},
+		Models: []*meterv1.ModelPrices{{Model: "large", Aliases: []string{"big"}, Prices: []*meterv1.Price{{
+			ValidFrom: timestamppb.New(time.Date(2020, time.January, 1, 0, 0, 0, 0, time.UTC)), Rates: rates(),
+			Tiers: []*meterv1.PriceTier{{AboveInputTokens: 100_000, Rates: rates()}},
+		}}}},
+	}
+}
+
+func priceSamples() []proto.Message {
+	tokens := &meterv1.TokenUsage{InputTokens: 5, OutputTokens: 10}
+	return []proto.Message{
+		&meterv1.PutPriceBookRequest{PriceBook: priceBook("new", "3")},
+		&meterv1.GetPriceBookRequest{PriceBookId: "book", Version: 1},
+		&meterv1.ListPriceBooksRequest{PageSize: 10},
+		&meterv1.QuoteRequest{
+			PriceBookId: "book", Model: "large", TokenUsage: tokens, Version: 1, At: timestamppb.Now(),
+		},
+		&meterv1.QuoteRequest{OrganizationId: acme, Model: "big", TokenUsage: tokens},
 	}
 }

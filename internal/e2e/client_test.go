@@ -25,6 +25,7 @@ type client struct {
 	meterv1.PoolServiceClient
 	meterv1.OrganizationServiceClient
 	meterv1.UsageServiceClient
+	meterv1.PriceServiceClient
 	testingv1.TestClockServiceClient
 }
 
@@ -42,7 +43,7 @@ func dial(t testing.TB, address string, options ...grpc.DialOption) *client {
 	t.Cleanup(func() { _ = conn.Close() })
 	return &client{
 		conn, meterv1.NewMeteringServiceClient(conn), meterv1.NewPoolServiceClient(conn),
-		meterv1.NewOrganizationServiceClient(conn), meterv1.NewUsageServiceClient(conn),
+		meterv1.NewOrganizationServiceClient(conn), meterv1.NewUsageServiceClient(conn), meterv1.NewPriceServiceClient(conn),
 		testingv1.NewTestClockServiceClient(conn),
 	}
 }

@@ -26,7 +26,7 @@ func TestMemoryUnderLoad(t *testing.T) {
 	if err := build(shipped); err != nil {
 		t.Fatal(err)
 	}
-	server := launch(t, filepath.Join(shipped, "meterd"), "--listen=127.0.0.1:0", "--database-url="+postgres.Database(t))
+	server := launch(t, filepath.Join(shipped, "meterd"), "--dev", "--listen=127.0.0.1:0", "--database-url="+postgres.Database(t))
 	server.awaitReady(t)
 	c := dial(t, server.address)
 	c.furnish(t, firm{id: "hot", allowance: 100, pool: 1_000_000_000, seats: 10})

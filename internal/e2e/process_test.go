@@ -32,10 +32,11 @@ type meterd struct {
 	ended   chan struct{} // Closed once the process has ended and all that it wrote has been read.
 }
 
-// start starts a server on a free port of loopback, unless the arguments name another, and waits until it serves.
+// start starts a server for development on a free port of loopback, unless the arguments name another, and waits until it
+// serves.
 func start(t testing.TB, args ...string) *meterd {
 	t.Helper()
-	m := launch(t, meterdProgram(), append([]string{"--listen=127.0.0.1:0"}, args...)...)
+	m := launch(t, meterdProgram(), append([]string{"--dev", "--listen=127.0.0.1:0"}, args...)...)
 	m.awaitReady(t)
 	return m
 }

@@ -16,7 +16,7 @@ func TestReplayedTwice(t *testing.T) {
 	t.Parallel()
 	url := postgres.Database(t)
 	server := start(t, "--database-url="+url)
-	c, args := dial(t, server.address), []string{"--limit=200", "--failure-rate=0.1", "--allowance=0.001"}
+	c, args := dial(t, server.address), []string{"--limit=200", "--failure-rate=0.1", "--allowance=0.001", "--amounts"}
 	first := meterctlReplay(t, server, args...)
 	books := c.books(t)
 	if first.Completed+first.Failed != 200 || first.Failed == 0 || first.Replayed != 0 || books.pool == 0 {
@@ -69,7 +69,7 @@ func TestReplayedPastWhatThereIs(t *testing.T) {
 		"MEMBER_CAP_REACHED":      {"--allowance=0.01", "--pool=ample", "--access=capped:60000"},
 		"EXTRA_USAGE_NOT_ENABLED": {"--allowance=0.10", "--pool=ample", "--access=none"},
 	} {
-		args = append(args, "--limit=200", "--organizations=one", "--prefix="+reason+".")
+		args = append(args, "--amounts", "--limit=200", "--organizations=one", "--prefix="+reason+".")
 		report := meterctlReplay(t, server, args...)
 		reasons := slices.Collect(maps.Keys(report.Refused))
 		if !slices.Equal(reasons, []string{reason}) || report.Completed == 0 ||

@@ -23,7 +23,7 @@ type IDKey struct {
 // Needs lists the rows that a batch of commands must see, beside their organizations and the plans these are on.
 type Needs struct {
 	Members         []Key   // By member id.
-	OtherMembers    []Key   // Any active member of the organization but the one named.
+	OtherMembers    []Key   // How many active members there are but the one named, counted as far as two.
 	Reservations    []IDKey // With their members and periods.
 	ReserveRequests []Key   // Reservations by the request id of their Reserve, with their members and periods.
 	Extensions      []Key   // By request id.

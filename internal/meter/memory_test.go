@@ -119,7 +119,7 @@ func (m *memory) load(id string, now time.Time, n meter.Needs) *meter.State {
 	load(&s.Extensions, f.extensions, keysOf(id, n.Extensions)...)
 	load(&s.Changes, f.changes, idsOf(id, n.AccessChanges)...)
 	for _, memberID := range keysOf(id, n.OtherMembers) {
-		s.OtherMembers[memberID] = f.hasOther(memberID)
+		s.OtherMembers[memberID] = f.othersThan(memberID)
 	}
 	for _, requestID := range keysOf(id, n.TopUps) {
 		load(&s.Movements, f.movements, meter.MovementKey{Kind: meter.EntryTopUp, RequestID: requestID})
@@ -199,13 +199,13 @@ func (m *memory) clone() *memory {
 	return other
 }
 
-func (f *firm) hasOther(memberID string) bool {
+func (f *firm) othersThan(memberID string) (others int) {
 	for id, m := range f.members {
 		if id != memberID && m.State == meter.MemberActive {
-			return true
+			others++
 		}
 	}
-	return false
+	return min(others, 2)
 }
 
 func (f *firm) refundedOf(topUp string) (sum meter.Micros) {

@@ -15,16 +15,21 @@ type PutOrganization struct {
 // Organization is the one to put.
 func (c PutOrganization) Organization() string { return c.OrganizationID }
 
-// Need names the plan, and the price book by which the batch's next turns are priced.
+// Need names the plan, and the price book by which the batch's next turns are priced, and counts the members.
 func (c PutOrganization) Need(n *Needs) {
+	n.OtherMembers = append(n.OtherMembers, Key{c.OrganizationID, ""})
 	n.Plans = append(n.Plans, c.PlanID)
 	n.PriceBooks = append(n.PriceBooks, priceBookOr(c.PriceBookID))
 }
 
 // Apply never touches the balance. The plan counts at once; a changed anchor takes effect when the running period ends.
 func (c PutOrganization) Apply(s *State) (Outcome, error) {
-	if _, ok := s.Plans[c.PlanID]; !ok {
+	plan, ok := s.Plans[c.PlanID]
+	switch {
+	case !ok:
 		return Outcome{}, about(PlanNotFound, "plan_id", c.PlanID)
+	case plan.Kind == PlanIndividual && s.othersThan("") > 1:
+		return Outcome{}, about(IndividualHasOneMember, "organization_id", c.OrganizationID)
 	}
 	if c.PriceBookID != "" && s.BookVersions[c.PriceBookID] == 0 {
 		return Outcome{}, about(PriceBookNotFound, "price_book_id", c.PriceBookID)
@@ -72,7 +77,7 @@ func (c PutMember) Apply(s *State) (Outcome, error) {
 		return Outcome{}, err
 	}
 	plan := s.Plans[o.PlanID]
-	if plan.Kind == PlanIndividual && (s.OtherMembers[c.MemberID] || s.addedAnother(c.MemberID)) {
+	if plan.Kind == PlanIndividual && s.othersThan(c.MemberID) > 0 {
 		return Outcome{}, about(IndividualHasOneMember, "organization_id", c.OrganizationID)
 	}
 	m, exists := s.Members.Get(c.MemberID)
@@ -85,13 +90,16 @@ func (c PutMember) Apply(s *State) (Outcome, error) {
 	return memberOutcome(seat{now: s.Now, org: o, plan: plan, member: m}), nil
 }
 
-// addedAnother says whether an earlier command of the same batch added an active member beside this one.
-func (s *State) addedAnother(memberID string) bool {
-	added := false
-	s.Members.Each(func(id string, _ *Member, m Member) {
-		added = added || (id != memberID && m.State == MemberActive)
+// othersThan is how many active members there are beside one, those counted that earlier commands of the same batch made
+// active. Beyond two it may be too few, and too many where they removed one: then the same command passes in a later batch.
+func (s *State) othersThan(memberID string) int {
+	others := s.OtherMembers[memberID]
+	s.Members.Each(func(id string, before *Member, m Member) {
+		if id != memberID && m.State == MemberActive && (before == nil || before.State != MemberActive) {
+			others++
+		}
 	})
-	return added
+	return others
 }
 
 // RemoveMember ends a membership. Its outcome is a Member.

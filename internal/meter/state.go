@@ -23,7 +23,7 @@ type State struct {
 
 	Requests     map[string]UUID   // Reservations by the request id of their Reserve.
 	RefundedOf   map[string]Micros // What was refunded of a top-up, by its request id.
-	OtherMembers map[string]bool   // Whether there is an active member beside the one named.
+	OtherMembers map[string]int    // How many active members there are beside the one named, counted as far as two.
 	Due          *Due              // What was found when holds that fell due were looked for; nil: it was not time to.
 
 	entries []Entry
@@ -44,7 +44,7 @@ type Due struct {
 // NewState is the state of an organization at a time, without any row.
 func NewState(id string, now time.Time) *State {
 	return &State{
-		ID: id, Now: now, Requests: map[string]UUID{}, RefundedOf: map[string]Micros{}, OtherMembers: map[string]bool{},
+		ID: id, Now: now, Requests: map[string]UUID{}, RefundedOf: map[string]Micros{}, OtherMembers: map[string]int{},
 	}
 }
 

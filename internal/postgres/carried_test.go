@@ -66,6 +66,11 @@ func (c *carried) batch(commands ...meter.Command) {
 	loaded := states[c.state.ID]
 	c.state.Now, c.state.Due = loaded.Now, loaded.Due
 	c.state.OtherMembers = loaded.OtherMembers // As before the batch, whoever leaves in it.
+	members := rowsOf(&c.state.Members)
+	c.state.Members = meter.Table[string, meter.Member]{} // And so is who comes in it.
+	for id, m := range members {
+		c.state.Members.Load(id, m)
+	}
 	got := applyAll(states, commands)
 	want := applyAll(map[string]*meter.State{c.state.ID: c.state}, commands)
 	for i := range commands {

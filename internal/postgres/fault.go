@@ -16,8 +16,8 @@ import (
 // and a unique key that another replica took first, which the next try will see.
 var transient = []string{"40001", "40P01", "55P03", "57014", "57P", "53", "08", "23505", "25006", "25P03"}
 
-// fault is an error as the rest of the program sees it: *meter.Refusal with the reason Unavailable where doing the same
-// again may help, the context's own error where the caller went away, or else a fault of the program, of the database's
+// fault is an error as the rest of the program sees it: a refusal as it is, *meter.Refusal with the reason Unavailable where
+// doing the same again may help, the context's own error where the caller went away, or else a fault of the program, of the database's
 // with its SQLSTATE and constraint named. A connection that was refused did nothing, so that is always Unavailable.
 func fault(err error) error {
 	if err == nil {
@@ -27,9 +27,10 @@ func fault(err error) error {
 		unread  *unreadable
 		connect *pgconn.ConnectError
 		pg      *pgconn.PgError
+		refusal *meter.Refusal
 	)
 	switch {
-	case errors.As(err, &unread), errors.Is(err, context.Canceled):
+	case errors.As(err, &unread), errors.As(err, &refusal), errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &pg) && !errors.As(err, &connect) && !isTransient(pg.Code):
 		return fmt.Errorf("database refused: SQLSTATE %s, constraint %q: %w", pg.Code, pg.ConstraintName, err)

@@ -39,6 +39,8 @@ func TestFaultTellsWhatMayBeTriedAgain(t *testing.T) {
 			t.Errorf("SQLSTATE %s is %v", code, err)
 		}
 	}
+	refusal := &meter.Refusal{Reason: meter.PriceBookChanged}
+	mustBe(t, postgres.Fault(fmt.Errorf("putting: %w", refusal)), meter.PriceBookChanged)
 	if err := postgres.Fault(context.Canceled); reasonOf(err) != "" || !errors.Is(err, context.Canceled) {
 		t.Errorf("a caller that went away is %v", err)
 	}
@@ -69,6 +71,27 @@ func TestAnUnreadableRowIsAFault(t *testing.T) {
 		}
 	}
 	l.do(topUp("other", "t", 1))
+}
+
+// TestAnUnreadableBookIsAFault keeps one that breaks today's rules, or has another form, out of everybody else's way.
+func TestAnUnreadableBookIsAFault(t *testing.T) {
+	t.Parallel()
+	store := openAt(t, postgres.Config{URL: server.Database(t)})
+	l := found(t, store, firm, "other")
+	conn := connect(t, store)
+	for id, models := range map[string]string{"nameless": `[{"model": "", "prices": []}]`, "formless": `["large"]`} {
+		exec(t, conn, `INSERT INTO price_book VALUES ($1, 1, 1, 0, '', '', NULL, $2, now(), '')`, id, models)
+		_, err := store.PriceTable(within(t), id, 0)
+		if err == nil || reasonOf(err) != "" || !strings.Contains(err.Error(), `price book "`+id+`", version 1`) {
+			t.Errorf("reading answers %v", err)
+		}
+		o := organization(t, firm)
+		o.PriceBookID = id
+		if _, err := l.try(o); err == nil || reasonOf(err) != "" {
+			t.Errorf("naming it answers %v", err)
+		}
+	}
+	l.do(topUp(firm, "t", 1), topUp("other", "t", 1))
 }
 
 // terminate ends a store's sessions from the server's side.

@@ -70,10 +70,10 @@ const (
 		FROM unnest($1::text[], $2::text[]) AS k (organization_id, member_id)
 		JOIN member m ON m.organization_id = k.organization_id AND m.member_id = k.member_id`
 
-	loadOtherMembers = `SELECT k.organization_id, k.member_id
-		FROM unnest($1::text[], $2::text[]) AS k (organization_id, member_id)
-		WHERE EXISTS (SELECT 1 FROM member m WHERE m.organization_id = k.organization_id
-			AND m.member_id <> k.member_id AND m.state = 1)`
+	loadOtherMembers = `SELECT k.organization_id, k.member_id, (SELECT count(*) FROM (
+			SELECT FROM member m WHERE m.organization_id = k.organization_id AND m.member_id <> k.member_id AND m.state = 1
+			LIMIT 2) o)
+		FROM unnest($1::text[], $2::text[]) AS k (organization_id, member_id)`
 
 	loadExtensions = `SELECT x.organization_id, x.request_id, x.request_fingerprint, x.reservation_id, x.at,
 			x.additional_micros, x.expires_at

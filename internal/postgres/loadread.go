@@ -109,10 +109,11 @@ func (l *loader) readMembers(rows pgx.Rows) error {
 func (l *loader) readOtherMembers(rows pgx.Rows) error {
 	return each(rows, func() error {
 		var organization, member string
-		if err := rows.Scan(&organization, &member); err != nil {
+		var others int
+		if err := rows.Scan(&organization, &member, &others); err != nil {
 			return err
 		}
-		l.states[organization].OtherMembers[member] = true
+		l.states[organization].OtherMembers[member] = others
 		return nil
 	})
 }

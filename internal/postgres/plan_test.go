@@ -49,7 +49,7 @@ var accessPaths = map[string]string{
 }
 
 // filters are what may be tested on rows that an index found, since no index condition could say it.
-var filters = map[string]string{"loadFrame": "next_due_at", "loadOtherMembers": "state member_id"}
+var filters = map[string]string{"loadFrame": "next_due_at", "loadOtherMembers": "member_id state"}
 
 // The tables of a service with one hot organization and two hundred small ones.
 const fullTables = `
@@ -64,10 +64,11 @@ INSERT INTO member_period SELECT 'firm' || n % 201, 'ada' || n % 5001, now() + n
 	FROM generate_series(0, 10000) n;
 INSERT INTO reservation (organization_id, reservation_id, member_id, request_id, request_fingerprint, state, settled_at,
 		estimate_micros, held_allowance_micros, held_pool_micros, period_start, created_at, expires_at, model,
-		conversation_id, turn_id)
+		conversation_id, turn_id, cost_basis)
 	SELECT 'firm' || CASE WHEN n % 2 = 0 THEN 0 ELSE n % 201 END, gen_random_uuid(), 'ada' || n % 5001, 'r' || n, '\x00',
 		CASE WHEN n % 50 = 0 THEN 1 ELSE 2 END, CASE WHEN n % 50 = 0 THEN NULL ELSE now() END,
-		10, 5, 5, now(), now(), now() + (n + 1) * interval '1 second', 'large', '', '' FROM generate_series(0, 20000) n;
+		10, 5, 5, now(), now(), now() + (n + 1) * interval '1 second', 'large', '', '',
+		CASE WHEN n % 50 = 0 THEN 0 ELSE 1 END FROM generate_series(0, 20000) n;
 INSERT INTO extension SELECT organization_id, request_id, '\x00', reservation_id, now(), 1, now() FROM reservation LIMIT 10000;
 INSERT INTO ledger_entry SELECT 'firm' || CASE WHEN n % 2 = 0 THEN 0 ELSE n % 201 END, n + 1, now(), 1 + n % 4, 1, 1,
 	CASE WHEN n % 4 > 1 THEN 'ada' END, CASE WHEN n % 4 > 1 THEN gen_random_uuid() END, '', 'r' || n,

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -92,7 +93,7 @@ func sameBook(a, b price.Book) (bool, error) {
 		return false, err
 	}
 	is, err := json.Marshal(b)
-	return string(was) == string(is), err
+	return bytes.Equal(was, is), err
 }
 
 func bookChanged(id string, version, expected int64) error {
@@ -134,7 +135,7 @@ func (s *Store) PriceTable(ctx context.Context, id string, version int64) (*pric
 	}
 	table, err := price.New(b)
 	if err != nil {
-		return nil, fmt.Errorf("price book %s, version %d: %w", b.ID, b.Version, err)
+		return nil, unreadableBook(b, err)
 	}
 	s.books.put(meter.BookVersion{ID: b.ID, Version: b.Version}, table)
 	return table, nil
@@ -162,7 +163,14 @@ func scanBook(row pgx.Row) (b price.Book, err error) {
 	if err != nil {
 		return price.Book{}, err
 	}
-	return b, json.Unmarshal(models, &b.Models)
+	if err := json.Unmarshal(models, &b.Models); err != nil {
+		return price.Book{}, unreadableBook(b, err)
+	}
+	return b, nil
+}
+
+func unreadableBook(b price.Book, err error) error {
+	return &unreadable{fmt.Errorf("price book %q, version %d: %w", b.ID, b.Version, err)}
 }
 
 func dateOrNull(d meter.Date) *time.Time {

@@ -30,12 +30,24 @@ func TestPriceRefuses(t *testing.T) {
 		reason meter.Reason
 		facts  map[string]string
 	}{
-		"unknown model": {"gpt-4p", meter.TokenUsage{Input: 1}, meter.UnitUSD, meter.UnpricedModel,
-			map[string]string{"model": "gpt-4p", "nearest": "gpt-4o"}},
-		"not yet": {"later", meter.TokenUsage{Input: 1}, meter.UnitUSD, meter.UnpricedModel,
-			map[string]string{"model": "later", "valid_from": "2026-05-01T00:00:00Z"}},
-		"class": {"gpt-4o", meter.TokenUsage{Output: 1}, meter.UnitUSD, meter.UnpricedModel,
-			map[string]string{"model": "gpt-4o", "token_class": "output"}},
+		"unknown model": {
+			"gpt-4p",
+			meter.TokenUsage{Input: 1},
+			meter.UnitUSD, meter.UnpricedModel,
+			map[string]string{"model": "gpt-4p", "nearest": "gpt-4o"},
+		},
+		"not yet": {
+			"later",
+			meter.TokenUsage{Input: 1},
+			meter.UnitUSD, meter.UnpricedModel,
+			map[string]string{"model": "later", "valid_from": "2026-05-01T00:00:00Z"},
+		},
+		"class": {
+			"gpt-4o",
+			meter.TokenUsage{Output: 1},
+			meter.UnitUSD, meter.UnpricedModel,
+			map[string]string{"model": "gpt-4o", "token_class": "output"},
+		},
 		"unit": {"gpt-4o", meter.TokenUsage{Input: 1}, meter.UnitACU, meter.UnpricedModel, map[string]string{"unit": "UNIT_ACU"}},
 	} {
 		_, err := table.Price(c.model, c.tokens, from.Add(-time.Hour), c.unit)

@@ -140,7 +140,8 @@ func quoteMessage(q price.Quote, unit meter.Unit) *meterv1.QuoteResponse {
 	}
 	for _, p := range q.Parts {
 		out.Parts = append(out.Parts, &meterv1.QuotePart{
-			TokenClass: meterv1.TokenClass(p.Class), Tokens: p.Tokens, RatePerMillion: p.Rate.String(), Amount: p.AmountText(),
+			TokenClass: meterv1.TokenClass(p.Class), //nolint:gosec // There are five.
+			Tokens:     p.Tokens, RatePerMillion: p.Rate.String(), Amount: p.AmountText(),
 		})
 	}
 	return out

@@ -81,7 +81,8 @@ type Failure struct {
 	status *status.Status
 }
 
-// FailureOf is the one map from errors to statuses. What it does not know is INTERNAL, and tells the caller nothing.
+// FailureOf is the one map from errors to statuses. What it does not know is INTERNAL, and tells the caller nothing. Those
+// of auth come before the others: what lies below them, such as a missing member, is for the log.
 func FailureOf(err error) *Failure {
 	var (
 		failure *Failure
@@ -90,25 +91,20 @@ func FailureOf(err error) *Failure {
 		subject auth.SubjectError
 		unknown auth.Unauthenticated
 		denied  auth.Denied
-		limited auth.RateLimited
 	)
 	switch {
 	case errors.As(err, &failure):
 		return failure
+	case errors.As(err, &unknown):
+		return unauthenticated(unknown)
+	case errors.As(err, &denied):
+		return causedBy(denied, codes.PermissionDenied, ReasonPermissionDenied, "The caller may not do this.")
 	case errors.As(err, &refusal):
 		return refused(refusal)
 	case errors.As(err, &fields):
 		return invalid(fields)
 	case errors.As(err, &subject):
 		return invalid(&FieldError{fields: []field{{subject.Key, subject.Requirement}}})
-	case errors.As(err, &unknown):
-		return unauthenticated(unknown)
-	case errors.As(err, &denied):
-		return causedBy(denied.Cause, codes.PermissionDenied, ReasonPermissionDenied, "The caller may not do this.")
-	case errors.As(err, &limited):
-		return causedBy(limited.Cause, codes.ResourceExhausted, ReasonRateLimited,
-			"The caller sends more requests than it may: wait, then send the same request again.",
-			&errdetails.RetryInfo{RetryDelay: durationpb.New(limited.RetryAfter)})
 	case errors.Is(err, context.DeadlineExceeded):
 		return failed(codes.DeadlineExceeded, ReasonDeadlineExceeded,
 			"The deadline passed before the answer was known: send the same request again, it will be applied once.", nil)
@@ -193,6 +189,13 @@ func unauthenticated(e auth.Unauthenticated) *Failure {
 		message = "The credentials have expired: get new ones, then send the same request again."
 	}
 	return causedBy(e.Cause, codes.Unauthenticated, ReasonUnauthenticated, message)
+}
+
+// RateLimited answers a caller who asks for more than one caller may; the call may come again after the wait.
+func RateLimited(wait time.Duration) *Failure {
+	return failed(codes.ResourceExhausted, ReasonRateLimited,
+		"This caller asks for more at a time than one caller may: send the same request again, later.", nil,
+		&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
 }
 
 // internal answers a fault of the service.

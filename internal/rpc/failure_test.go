@@ -43,6 +43,9 @@ var causes = map[string]error{
 	ReasonDeadlineExceeded: fmt.Errorf("wait: %w", context.DeadlineExceeded),
 	ReasonCancelled:        fmt.Errorf("wait: %w", context.Canceled),
 	ReasonInternal:         errors.New("SQLSTATE 42601 at /some/path"),
+	ReasonUnauthenticated:  fmt.Errorf("wait: %w", auth.Unauthenticated{Cause: context.DeadlineExceeded}),
+	ReasonPermissionDenied: auth.Denied{Cause: &meter.Refusal{Reason: meter.MemberNotFound}},
+	ReasonRateLimited:      RateLimited(time.Second),
 }
 
 // TestEveryReason holds the map to the contract: each reason of the enum is answered, with the code documented there.
@@ -105,6 +108,32 @@ func TestDetails(t *testing.T) {
 				t.Errorf("%s: cause %v, status %v", reason, busy.Cause, busy.GRPCStatus())
 			}
 		}
+	}
+}
+
+// TestCallers: a caller who is turned away is told neither why nor what there is; the log is.
+func TestCallers(t *testing.T) {
+	secret := &meter.Refusal{Reason: meter.MemberNotFound, Facts: map[string]string{"member_id": "secret"}}
+	for _, cause := range []error{
+		auth.Unauthenticated{Cause: secret},
+		auth.Unauthenticated{Cause: secret, Expired: true},
+		auth.Denied{Cause: secret, Caller: auth.Identity{Subject: "secret", Role: auth.Admin, OrganizationID: "secret"}},
+	} {
+		failure := FailureOf(cause)
+		if strings.Contains(failure.GRPCStatus().String(), "secret") || strings.Contains(failure.GRPCStatus().String(), "MEMBER") {
+			t.Errorf("the caller is told %v", failure.GRPCStatus())
+		}
+		if !errors.Is(failure, secret) || !strings.Contains(failure.Error(), "secret") {
+			t.Errorf("the log is not told of %v", cause)
+		}
+		var expired auth.Unauthenticated
+		if told := strings.Contains(failure.GRPCStatus().Message(), "expired"); told != (errors.As(cause, &expired) && expired.Expired) {
+			t.Errorf("the caller of %#v is told %q", cause, failure.GRPCStatus().Message())
+		}
+	}
+	limited := detail[*errdetails.RetryInfo](RateLimited(3 * time.Second))
+	if wait := limited.GetRetryDelay().AsDuration(); wait != 3*time.Second {
+		t.Errorf("a caller who sends too much is told to wait %v", wait)
 	}
 }
 

@@ -111,7 +111,7 @@ func (s *pools) setAccess(
 		OrganizationID: organizationID,
 		MemberID:       memberID,
 		Access:         access,
-		Actor:          auth.FromContext(ctx).Subject,
+		Actor:          auth.FromContext(ctx).Actor(),
 		ChangeID:       newID(),
 	})
 	if err != nil {

@@ -29,7 +29,7 @@ func (s *prices) PutPriceBook(
 	if _, err := price.New(book); err != nil {
 		return nil, faultyBook(err)
 	}
-	put, err := s.Prices.PutPriceBook(ctx, book, in.ExpectedVersion, auth.FromContext(ctx).Subject)
+	put, err := s.Prices.PutPriceBook(ctx, book, in.ExpectedVersion, auth.FromContext(ctx).Actor())
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,8 @@ func (s *prices) quotedBy(ctx context.Context, in *meterv1.QuoteRequest) (*price
 		if err != nil {
 			return nil, 0, err
 		}
-		return table, table.Unit(), nil
+		unit := table.Unit()
+		return table, unit, nil
 	}
 	organization, err := s.Reader.Organization(ctx, in.GetOrganizationId())
 	if err != nil {

@@ -20,7 +20,10 @@ import (
 type callLog struct{ logger *slog.Logger }
 
 // call is what interceptors further in know of a call and its log line tells.
-type call struct{ requestID string }
+type call struct {
+	requestID string
+	caller    string // Who calls; empty until that is known.
+}
 
 type callKey struct{}
 
@@ -28,7 +31,8 @@ func (l callLog) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	start, named := time.Now(), &call{}
 	answer, err := handler(context.WithValue(ctx, callKey{}, named), req)
 	if level := levelOf(err); l.logger.Enabled(ctx, level) {
-		l.log(ctx, level, info.FullMethod, start, err, "request_id", named.requestID, "organization_id", organizationOf(req))
+		l.log(ctx, level, info.FullMethod, start, err,
+			"request_id", named.requestID, "caller", named.caller, "organization_id", organizationOf(req))
 	}
 	return answer, err
 }

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -9,11 +11,14 @@ import (
 
 	middleware "github.com/grpc-ecosystem/go-grpc-middleware/v2"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/spillway-metering/spillway/internal/auth"
 	"github.com/spillway-metering/spillway/internal/rpc"
 	"github.com/spillway-metering/spillway/internal/telemetry"
 )
@@ -21,6 +26,7 @@ import (
 // Bounds of what one client may ask of the gRPC server.
 const (
 	maxMessageBytes      = 1 << 20
+	maxHeaderBytes       = 2 << 20 // A token that is far too long is still answered with a reason.
 	maxConcurrentStreams = 8192
 	connectTimeout       = 10 * time.Second
 	// streamWorkers is how many goroutines are kept for calls. Most calls wait for a commit, so many are under way at
@@ -34,8 +40,18 @@ type EdgeConfig struct {
 	TestClock *rpc.TestClock // Nil: not served.
 	Metrics   *telemetry.Metrics
 	Logger    *slog.Logger
+	// Authenticator tells who calls.
+	Authenticator auth.Authenticator
+	// Directory is where the claims of members and admins are looked up.
+	Directory auth.Directory
+	// TLS is how connections are encrypted. Nil: not at all.
+	TLS *tls.Config
 	// DefaultDeadline is how long a call may take if its caller gives no deadline.
 	DefaultDeadline time.Duration
+	// CallerRate is how many calls a second one caller may make, and CallerConcurrency how many at a time; 0: no bound.
+	CallerRate, CallerConcurrency int
+	// Reflection is whether the contract can be asked for.
+	Reflection bool
 }
 
 // Edge is the gRPC side of a server: its services, interceptors and health.
@@ -44,7 +60,11 @@ type Edge struct {
 	health    *health.Server
 	metrics   *telemetry.Metrics
 	validator *rpc.Validator
-	logger    *slog.Logger
+	callers   auth.Authenticator
+	// authorizer is made once all services are registered, which is after the interceptors.
+	authorizer *auth.Authorizer
+	limits     *callerLimits
+	logger     *slog.Logger
 
 	draining context.Context // Done once Drain has begun.
 	drain    context.CancelFunc
@@ -52,17 +72,25 @@ type Edge struct {
 
 // NewEdge makes an edge that is not serving yet: until SetServing(true) its health says NOT_SERVING.
 func NewEdge(config EdgeConfig) (*Edge, error) {
+	if config.Authenticator == nil {
+		return nil, errors.New("nobody tells who calls")
+	}
 	validator, err := rpc.NewValidator()
 	if err != nil {
 		return nil, err
 	}
-	e := &Edge{health: health.NewServer(), metrics: config.Metrics, validator: validator, logger: config.Logger}
+	e := &Edge{
+		health: health.NewServer(), metrics: config.Metrics, validator: validator, callers: config.Authenticator,
+		limits: newCallerLimits(config.CallerRate, config.CallerConcurrency), logger: config.Logger,
+	}
 	e.draining, e.drain = context.WithCancel(context.Background())
 	e.grpc = grpc.NewServer(
+		grpc.Creds(transport(config.TLS)),
 		grpc.ChainUnaryInterceptor(e.unary(config.DefaultDeadline)...),
 		grpc.ChainStreamInterceptor(e.stream()...),
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(maxConcurrentStreams),
 		grpc.ConnectionTimeout(connectTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
@@ -73,10 +101,22 @@ func NewEdge(config EdgeConfig) (*Edge, error) {
 		config.TestClock.Register(e.grpc)
 	}
 	grpc_health_v1.RegisterHealthServer(e.grpc, e.health)
-	reflection.Register(e.grpc)
+	if config.Reflection {
+		reflection.Register(e.grpc)
+	}
+	if e.authorizer, err = auth.NewAuthorizer(e.grpc.GetServiceInfo(), config.Directory); err != nil {
+		return nil, err
+	}
 	e.metrics.Begin(e.grpc, rpc.Reasons())
 	e.SetServing(false)
 	return e, nil
+}
+
+func transport(config *tls.Config) credentials.TransportCredentials {
+	if config == nil {
+		return insecure.NewCredentials()
+	}
+	return credentials.NewTLS(config)
 }
 
 // Serve answers calls until Drain; its error is nil then.

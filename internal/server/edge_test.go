@@ -26,6 +26,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
+	"github.com/spillway-metering/spillway/internal/auth"
 	"github.com/spillway-metering/spillway/internal/meter"
 	"github.com/spillway-metering/spillway/internal/rpc"
 	"github.com/spillway-metering/spillway/internal/telemetry"
@@ -65,10 +66,17 @@ type started struct {
 
 func start(tb testing.TB, do writer) started {
 	tb.Helper()
+	return startFor(tb, do, auth.Development{}, nil)
+}
+
+// startFor is start for callers whom the authenticator tells apart.
+func startFor(tb testing.TB, do writer, callers auth.Authenticator, members auth.Directory) started {
+	tb.Helper()
 	l := &log{}
 	edge, err := NewEdge(EdgeConfig{
 		Services: rpc.Services{Writer: do}, Metrics: telemetry.NewMetrics(),
 		Logger: slog.New(slog.NewTextHandler(l, nil)), DefaultDeadline: 7 * time.Second,
+		Authenticator: callers, Directory: members,
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -8,12 +8,13 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/spillway-metering/spillway/internal/auth"
 	"github.com/spillway-metering/spillway/internal/rpc"
 )
 
-// unary are what every call passes, in the order of the house: metrics, logging, request id, deadline, identity,
+// unary are what every call passes, in the order of the house: metrics, logging, request id, deadline, identity, policy,
 // validation, recovery. Errors become statuses right inside logging, so that whatever answers them, they are mapped once
 // and seen by metrics and log as the caller sees them.
 func (e *Edge) unary(fallback time.Duration) []grpc.UnaryServerInterceptor {
@@ -24,20 +25,50 @@ func (e *Edge) unary(fallback time.Duration) []grpc.UnaryServerInterceptor {
 		rpc.TranslateErrors,
 		withRequestID,
 		deadline(fallback).unary,
-		auth.Unary,
+		auth.Unary(e.callers),
+		noteCaller,
+		e.limits.unary,
+		e.authorize,
 		e.validator.Unary,
 		recovery.UnaryServerInterceptor(recovery.WithRecoveryHandlerContext(recoverPanic)),
 	}
 }
 
-// stream are what streams pass: those of health and reflection, there are no others.
+// stream are what streams pass: those of health, open to all, and of reflection, for which it is enough to be known.
+// There are no others.
 func (e *Edge) stream() []grpc.StreamServerInterceptor {
 	return []grpc.StreamServerInterceptor{
 		e.metrics.Calls().StreamServerInterceptor(),
 		callLog{e.logger}.stream,
+		translateStreamErrors,
 		e.endWhenDraining,
+		auth.Stream(e.callers),
 		recovery.StreamServerInterceptor(recovery.WithRecoveryHandlerContext(recoverPanic)),
 	}
+}
+
+// translateStreamErrors answers the errors of our own interceptors as those of calls are answered.
+func translateStreamErrors(
+	srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler,
+) error {
+	err := handler(srv, stream)
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	return rpc.FailureOf(err)
+}
+
+// noteCaller tells the call's log line who calls.
+func noteCaller(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if call, ok := ctx.Value(callKey{}).(*call); ok {
+		call.caller = auth.FromContext(ctx).Subject
+	}
+	return handler(ctx, req)
+}
+
+// authorize lets through what the caller may do.
+func (e *Edge) authorize(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	return e.authorizer.Unary(ctx, req, info, handler)
 }
 
 // countRefusals counts answers other than OK by their reason.

@@ -6,16 +6,18 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/netip"
 	"os"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/spillway-metering/spillway/internal/auth"
 )
 
-// listen opens the address of a flag: host:port, or unix:/path for a Unix socket. As long as callers cannot be told
-// apart, only those of this machine are let in: by loopback, or by a socket that only this user can open.
-func listen(ctx context.Context, flag, address string) (net.Listener, error) {
+// listen opens the address of a flag: host:port, or unix:/path for a Unix socket. Unless it is to be open to other
+// machines, only callers of this one are let in, by loopback or by a socket that only this user can open; what an operator
+// must give to open it is told then.
+func listen(ctx context.Context, flag, address string, open bool, give string) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		return listenUnix(ctx, flag, path)
 	}
@@ -23,20 +25,15 @@ func listen(ctx context.Context, flag, address string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %q is neither host:port nor unix:/path", flag, address)
 	}
-	if !isLoopback(host) {
-		return nil, fmt.Errorf("%s: %s is open to other machines, which needs TLS, and there is none yet: "+
-			"use 127.0.0.1, [::1], localhost or unix:/path", flag, address)
+	if !open && !auth.IsLoopback(host) {
+		return nil, fmt.Errorf("%s: %s is open to other machines, which %s, or use 127.0.0.1, [::1], localhost or unix:/path",
+			flag, address, give)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, cannotListen(flag, address, err)
 	}
 	return listener, nil
-}
-
-func isLoopback(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && address.IsLoopback())
 }
 
 // listenUnix opens a socket for this user only. The socket that a killed server left behind is cleared away, that of one

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/spillway-metering/spillway/internal/auth"
 )
 
 // TestOnlyThisMachine: no address is open to other machines.
@@ -21,7 +23,7 @@ func TestOnlyThisMachine(t *testing.T) {
 		"127.0.0.1:0": true, "127.9.9.9:0": true, "localhost:0": true,
 		":0": false, "0.0.0.0:0": false, "[::]:0": false, "192.0.2.1:0": false, "example.org:0": false, "127.0.0.1": false,
 	} {
-		listener, err := listen(t.Context(), "--listen", address)
+		listener, err := listen(t.Context(), "--listen", address, false, "needs TLS")
 		if (err == nil) != allowed {
 			t.Errorf("%s: %v", address, err)
 		}
@@ -33,8 +35,20 @@ func TestOnlyThisMachine(t *testing.T) {
 		}
 		_ = listener.Close()
 	}
-	if !isLoopback("::1") {
+	if !auth.IsLoopback("::1") {
 		t.Error("::1 is not taken for loopback")
+	}
+}
+
+// TestOpenToOtherMachines: with TLS an address is not refused for being another machine's way in. This one, of the
+// documentation's network, is no machine's own.
+func TestOpenToOtherMachines(t *testing.T) {
+	listener, err := listen(t.Context(), "--listen", "192.0.2.1:0", true, "")
+	if err == nil {
+		_ = listener.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "cannot listen on 192.0.2.1:0") {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -45,12 +59,12 @@ func TestUnixSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listen(t.Context(), "--listen", "unix:"+path); err == nil || !strings.Contains(err.Error(), "in use") {
+	if _, err := listen(t.Context(), "--listen", "unix:"+path, false, ""); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a socket that answers: %v", err)
 	}
 	left.SetUnlinkOnClose(false) // As if it had been killed.
 	_ = left.Close()
-	listener, err := listen(t.Context(), "--listen", "unix:"+path)
+	listener, err := listen(t.Context(), "--listen", "unix:"+path, false, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +102,7 @@ func TestStack(t *testing.T) {
 // TestOperations asks what a machine that watches a server asks.
 func TestOperations(t *testing.T) {
 	s := start(t, done)
-	listener, err := listen(t.Context(), "--http-listen", "127.0.0.1:0")
+	listener, err := listen(t.Context(), "--http-listen", "127.0.0.1:0", false, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,20 +19,24 @@ import (
 
 // Config is every setting of a server.
 type Config struct {
-	Listen      string // Address of the gRPC API: host:port on loopback, or unix:/path.
+	Listen      string // Address of the gRPC API: host:port, only on loopback without TLS, or unix:/path.
 	HTTPListen  string // Address of metrics and probes; empty: none.
 	DatabaseURL string // Empty: a private PostgreSQL under DataDir.
 	DataDir     string // Empty: localpg.DefaultDataDir.
 	PostgresBin string // Directory of the private PostgreSQL's programs; empty: they are searched.
-	Dev         bool   // Serves the test clock.
+	Dev         bool   // Serves the test clock, to operators only: without TLS, on loopback, everybody is one.
+	Identity    Identity
 
-	Lanes           int           // Transactions in flight at a time.
-	MaxBatch        int           // Commands in one transaction, at most.
-	QueueLength     int           // Commands that wait for one lane, at most.
-	QueueAge        time.Duration // How long a command waits, at most.
-	DefaultDeadline time.Duration // Of a call whose caller gives none.
-	DrainTimeout    time.Duration // How long calls may still run once the server is told to stop.
-	SweepInterval   time.Duration // How often expired holds are looked for.
+	Lanes             int           // Transactions in flight at a time.
+	MaxBatch          int           // Commands in one transaction, at most.
+	QueueLength       int           // Commands that wait for one lane, at most.
+	QueueAge          time.Duration // How long a command waits, at most.
+	DefaultDeadline   time.Duration // Of a call whose caller gives none.
+	CallerRate        int           // Calls a second of one caller, at most; 0: no bound.
+	CallerConcurrency int           // Calls of one caller at a time, at most; 0: no bound.
+	NoReflection      bool          // Whether the contract cannot be asked for.
+	DrainTimeout      time.Duration // How long calls may still run once the server is told to stop.
+	SweepInterval     time.Duration // How often expired holds are looked for.
 
 	Logger *slog.Logger
 	// Ready is called once, when the server answers calls, with the address it listens on.
@@ -66,6 +70,7 @@ type server struct {
 	metrics *telemetry.Metrics
 	parts   stack
 	failed  chan error // A part that ended by itself.
+	callers callers
 	private *localpg.Server
 	store   *postgres.Store
 	lanes   *lane.Lanes
@@ -77,6 +82,9 @@ type server struct {
 func (s *server) start(ctx context.Context) error {
 	grpcListener, httpListener, err := s.listen(ctx)
 	if err != nil {
+		return err
+	}
+	if err := s.openCallers(ctx); err != nil {
 		return err
 	}
 	if err := s.openStore(ctx); err != nil {
@@ -97,14 +105,14 @@ func (s *server) start(ctx context.Context) error {
 }
 
 func (s *server) listen(ctx context.Context) (grpcListener, httpListener net.Listener, err error) {
-	if grpcListener, err = listen(ctx, "--listen", s.Listen); err != nil {
+	if grpcListener, err = s.listenGRPC(ctx); err != nil {
 		return nil, nil, err
 	}
 	s.parts.push("listener", closing(grpcListener))
 	if s.HTTPListen == "" {
 		return grpcListener, nil, nil
 	}
-	if httpListener, err = listen(ctx, "--http-listen", s.HTTPListen); err != nil {
+	if httpListener, err = s.listenHTTP(ctx); err != nil {
 		return nil, nil, err
 	}
 	s.parts.push("HTTP listener", closing(httpListener))
@@ -178,7 +186,11 @@ func (s *server) openEdge() (err error) {
 		},
 		Metrics:         s.metrics,
 		Logger:          s.Logger,
+		Authenticator:   s.callers.authenticator,
+		Directory:       s.store,
+		TLS:             s.callers.tls,
 		DefaultDeadline: s.DefaultDeadline,
+		CallerRate:      s.CallerRate, CallerConcurrency: s.CallerConcurrency, Reflection: !s.NoReflection,
 	}
 	if s.Dev {
 		config.TestClock = &rpc.TestClock{Clock: s.store, Sweeper: s.sweeper}

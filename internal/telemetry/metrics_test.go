@@ -60,12 +60,17 @@ func TestBatch(t *testing.T) {
 	})
 	m.Batch(Batch{Commands: 1, Organizations: 1, Expired: 9, Attempts: 4, Err: errors.New("lost")})
 	m.Refused("POOL_EMPTY")
+	m.Settled(EstimateLearned, 30, 20)
+	m.Settled(EstimateLearned, 30, 0) // Free: it says nothing of how the hold fitted.
+	m.Unpriced()
 	wantLines(
 		t, scrape(t, m),
 		`meter_lane_batch_commands_sum 6`, `meter_lane_batch_organizations_sum 3`, `meter_lane_load_seconds_sum 1`,
 		`meter_lane_apply_seconds_sum 2`, `meter_lane_save_seconds_sum 3`, `meter_lane_save_seconds_count 1`,
 		`meter_lane_oldest_wait_seconds_sum 4`, `meter_lane_retries_total 4`, `meter_lane_failures_total 1`,
 		`meter_expired_reservations_total 3`, `meter_refusals_total{reason="POOL_EMPTY"} 1`,
+		`meter_hold_to_cost_ratio_sum{estimate="learned"} 1.5`, `meter_hold_to_cost_ratio_count{estimate="learned"} 1`,
+		`meter_unpriced_turns_total 1`,
 	)
 }
 
@@ -73,7 +78,7 @@ func TestBatch(t *testing.T) {
 func TestNames(t *testing.T) {
 	m := NewMetrics()
 	m.Queue(func() int { return 0 })
-	good := regexp.MustCompile(`^meter_[a-z_]+_(total|seconds|commands|organizations)$`)
+	good := regexp.MustCompile(`^meter_[a-z_]+_(total|seconds|commands|organizations|ratio)$`)
 	for _, line := range strings.Split(scrape(t, m), "\n") {
 		name, ok := strings.CutPrefix(line, "# TYPE ")
 		name, _, _ = strings.Cut(name, " ")

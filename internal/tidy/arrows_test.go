@@ -25,7 +25,9 @@ var arrows = map[string][]string{
 	// The edge takes what it calls as interfaces of its own, so that it can be
 	// tested without a lane and without a database.
 	"internal/rpc":  {"internal/meter", "internal/price", "internal/auth", "gen"},
-	"internal/auth": {"internal/meter", "gen"},
+	"internal/auth": {"internal/meter", "internal/reload", "gen"},
+	// Values made of files that change.
+	"internal/reload": {},
 	// The only one that knows all others.
 	"internal/server": everything,
 	"cmd/meterd":      everything,
@@ -36,10 +38,12 @@ var arrows = map[string][]string{
 	// A process and its socket; it knows no table.
 	"internal/localpg": {},
 	// The auditor must not trust the store it checks, nor share its queries.
-	"internal/audit":           {"internal/meter"},
+	"internal/audit":           {"internal/meter", "internal/price"},
 	"internal/audit/audittest": {"internal/audit"},
 	// Reads the files of others; it knows no server.
 	"internal/pricelist": {"internal/meter", "internal/price"},
+	// How our own programs reach a server.
+	"internal/dial": {"internal/auth", "internal/reload"},
 	// Callers, over gRPC like everybody else.
 	"internal/importer": {"internal/meter", "internal/price", "gen"},
 	"internal/trace":    {},
@@ -48,9 +52,10 @@ var arrows = map[string][]string{
 	// Measures the service from outside, and the naive way on the same tables.
 	"internal/bench": {"internal/localpg", "gen"},
 	// Test support.
-	"internal/pgtest": {"internal/localpg", "internal/postgres"},
-	"internal/tidy":   {},
-	"internal/e2e":    {},
+	"internal/auth/authtest": {"internal/auth"},
+	"internal/pgtest":        {"internal/localpg", "internal/postgres"},
+	"internal/tidy":          {},
+	"internal/e2e":           {},
 }
 
 func importsFollowArrows(t tree) (complaints []string) {

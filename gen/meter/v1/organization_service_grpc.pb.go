@@ -56,7 +56,7 @@ type OrganizationServiceClient interface {
 	// period ends. Billing and operators call it; a retry changes nothing more; when the service is unavailable, send it
 	// again.
 	//
-	// Reasons: PLAN_NOT_FOUND, UNIT_IMMUTABLE.
+	// Reasons: PLAN_NOT_FOUND, UNIT_IMMUTABLE, PRICE_BOOK_NOT_FOUND, INDIVIDUAL_HAS_ONE_MEMBER.
 	PutOrganization(ctx context.Context, in *PutOrganizationRequest, opts ...grpc.CallOption) (*PutOrganizationResponse, error)
 	// GetOrganization answers one organization. Billing and operators call it. It only reads.
 	//
@@ -218,7 +218,7 @@ type OrganizationServiceServer interface {
 	// period ends. Billing and operators call it; a retry changes nothing more; when the service is unavailable, send it
 	// again.
 	//
-	// Reasons: PLAN_NOT_FOUND, UNIT_IMMUTABLE.
+	// Reasons: PLAN_NOT_FOUND, UNIT_IMMUTABLE, PRICE_BOOK_NOT_FOUND, INDIVIDUAL_HAS_ONE_MEMBER.
 	PutOrganization(context.Context, *PutOrganizationRequest) (*PutOrganizationResponse, error)
 	// GetOrganization answers one organization. Billing and operators call it. It only reads.
 	//

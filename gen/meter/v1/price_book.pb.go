@@ -42,7 +42,7 @@ type PriceBook struct {
 	Licence string `protobuf:"bytes,6,opt,name=licence,proto3" json:"licence,omitempty"`
 	// Day as of which they were taken. Unset: not said.
 	AsOf *Date `protobuf:"bytes,7,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
-	// The models that have a price, at most 20,000, each name and alias once. Left out of lists.
+	// The models that have a price, at most 5,000, each name and alias once. Left out of lists.
 	Models []*ModelPrices `protobuf:"bytes,8,rep,name=models,proto3" json:"models,omitempty"`
 	// When this version was put. Set by the server.
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
@@ -414,7 +414,7 @@ var File_meter_v1_price_book_proto protoreflect.FileDescriptor
 
 const file_meter_v1_price_book_proto_rawDesc = "" +
 	"\n" +
-	"\x19meter/v1/price_book.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13meter/v1/date.proto\x1a\x1bmeter/v1/organization.proto\"\xd1\x03\n" +
+	"\x19meter/v1/price_book.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13meter/v1/date.proto\x1a\x1bmeter/v1/organization.proto\"\xd0\x03\n" +
 	"\tPriceBook\x12D\n" +
 	"\rprice_book_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\vpriceBookId\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x03R\aversion\x12.\n" +
@@ -425,9 +425,8 @@ const file_meter_v1_price_book_proto_rawDesc = "" +
 	"^[^\\x00]*$R\x06source\x12.\n" +
 	"\alicence\x18\x06 \x01(\tB\x14\xbaH\x11r\x0f\x18\x80\x022\n" +
 	"^[^\\x00]*$R\alicence\x12#\n" +
-	"\x05as_of\x18\a \x01(\v2\x0e.meter.v1.DateR\x04asOf\x129\n" +
-	"\x06models\x18\b \x03(\v2\x15.meter.v1.ModelPricesB\n" +
-	"\xbaH\a\x92\x01\x04\x10\xa0\x9c\x01R\x06models\x129\n" +
+	"\x05as_of\x18\a \x01(\v2\x0e.meter.v1.DateR\x04asOf\x128\n" +
+	"\x06models\x18\b \x03(\v2\x15.meter.v1.ModelPricesB\t\xbaH\x06\x92\x01\x03\x10\x88'R\x06models\x129\n" +
 	"\n" +
 	"created_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\xa9\x01\n" +
 	"\vModelPrices\x12,\n" +

@@ -29,8 +29,9 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // TestClockService moves the time that periods, expiry and abuse windows see, so that an integrator can test next month
-// today. It exists only under meterd --dev, and operators call it. The shift is kept in the database: every server started with --dev on the
-// same database sees it, also after a restart. Advance and SetTime answer once what fell due has been given back.
+// today. It exists only under meterd --dev, and operators call it. The shift is kept in the database: every server started
+// with --dev on the same database sees it, also after a restart. Advance and SetTime answer once what fell due has been
+// given back.
 type TestClockServiceClient interface {
 	// GetTime answers the time that the rules see. It only reads.
 	GetTime(ctx context.Context, in *GetTimeRequest, opts ...grpc.CallOption) (*GetTimeResponse, error)
@@ -84,8 +85,9 @@ func (c *testClockServiceClient) SetTime(ctx context.Context, in *SetTimeRequest
 // for forward compatibility.
 //
 // TestClockService moves the time that periods, expiry and abuse windows see, so that an integrator can test next month
-// today. It exists only under meterd --dev, and operators call it. The shift is kept in the database: every server started with --dev on the
-// same database sees it, also after a restart. Advance and SetTime answer once what fell due has been given back.
+// today. It exists only under meterd --dev, and operators call it. The shift is kept in the database: every server started
+// with --dev on the same database sees it, also after a restart. Advance and SetTime answer once what fell due has been
+// given back.
 type TestClockServiceServer interface {
 	// GetTime answers the time that the rules see. It only reads.
 	GetTime(context.Context, *GetTimeRequest) (*GetTimeResponse, error)

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	"google.golang.org/grpc"
+
+	"github.com/spillway-metering/spillway/internal/auth"
+	"github.com/spillway-metering/spillway/internal/rpc"
+)
+
+// callersKept bounds of how many callers the limits are remembered; beyond it those with no call under way are forgotten,
+// and begin anew.
+const callersKept = 10_000
+
+// callerLimits bound what one caller may ask of a server, so that one that runs wild does not keep others from it.
+type callerLimits struct {
+	perSecond  rate.Limit // Calls a second; 0: no bound. As many may come at once as in a second.
+	concurrent int        // Calls at a time; 0: no bound.
+
+	mu      sync.Mutex
+	callers map[string]*callerUse
+}
+
+type callerUse struct {
+	limiter *rate.Limiter
+	running int
+}
+
+func newCallerLimits(perSecond, concurrent int) *callerLimits {
+	return &callerLimits{perSecond: rate.Limit(perSecond), concurrent: concurrent, callers: map[string]*callerUse{}}
+}
+
+// unary refuses a call beyond its caller's limits at once. It belongs after the interceptor that tells who calls; calls
+// that need no identity, such as health, pass.
+func (l *callerLimits) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	id := auth.FromContext(ctx)
+	if id.Role == 0 {
+		return handler(ctx, req)
+	}
+	use, wait := l.enter(id.Issuer + " " + id.Subject)
+	if use == nil {
+		return nil, rpc.RateLimited(wait)
+	}
+	defer l.leave(use)
+	return handler(ctx, req)
+}
+
+// enter counts a call of a caller; nil: it is one too many, and may come again after the wait.
+func (l *callerLimits) enter(caller string) (use *callerUse, wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	use = l.callers[caller]
+	if use == nil {
+		l.forgetIdle()
+		use = &callerUse{limiter: rate.NewLimiter(l.perSecond, int(l.perSecond))}
+		l.callers[caller] = use
+	}
+	switch {
+	case l.concurrent > 0 && use.running >= l.concurrent:
+		return nil, time.Second
+	case l.perSecond > 0 && !use.limiter.Allow():
+		return nil, time.Duration(float64(time.Second)/float64(l.perSecond)).Truncate(time.Microsecond) + time.Millisecond
+	}
+	use.running++
+	return use, 0
+}
+
+func (l *callerLimits) leave(use *callerUse) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	use.running--
+}
+
+// forgetIdle makes room for one more caller.
+func (l *callerLimits) forgetIdle() {
+	if len(l.callers) < callersKept {
+		return
+	}
+	for caller, use := range l.callers {
+		if use.running == 0 {
+			delete(l.callers, caller)
+		}
+	}
+}
