@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/spillway-metering/spillway/internal/bookwire"
 	"github.com/spillway-metering/spillway/internal/dial"
 	"github.com/spillway-metering/spillway/internal/importer"
 	"github.com/spillway-metering/spillway/internal/meter"
@@ -194,7 +195,7 @@ func (c *showPricesCommand) Run(ctx context.Context, to terminal) error {
 	}
 	text := bookTable(book)
 	if c.JSON {
-		text = protojson.Format(importer.Message(book))
+		text = protojson.Format(bookwire.Message(book))
 	}
 	if _, err := fmt.Fprintln(to.stdout, text); err != nil {
 		return fmt.Errorf("printing the book: %w", err)

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
+	"github.com/spillway-metering/spillway/internal/bookwire"
 	"github.com/spillway-metering/spillway/internal/price"
 )
 
@@ -59,7 +60,7 @@ func (s *Server) Current(ctx context.Context, id string) (price.Book, error) {
 	if err != nil {
 		return price.Book{}, said("GetPriceBook", err)
 	}
-	book, err := Book(answer.GetPriceBook())
+	book, err := bookwire.Book(answer.GetPriceBook())
 	if err != nil {
 		return price.Book{}, fmt.Errorf("GetPriceBook: %w", err)
 	}
@@ -71,7 +72,7 @@ func (s *Server) Current(ctx context.Context, id string) (price.Book, error) {
 func (s *Server) Put(ctx context.Context, book price.Book, after int64) (version int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	answer, err := s.prices.PutPriceBook(ctx, &meterv1.PutPriceBookRequest{PriceBook: Message(book), ExpectedVersion: &after})
+	answer, err := s.prices.PutPriceBook(ctx, &meterv1.PutPriceBookRequest{PriceBook: bookwire.Message(book), ExpectedVersion: &after})
 	if reasonOf(err) == "PRICE_BOOK_CHANGED" {
 		return 0, ErrChanged
 	}

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
+	"github.com/spillway-metering/spillway/internal/bookwire"
 	"github.com/spillway-metering/spillway/internal/meter"
 	"github.com/spillway-metering/spillway/internal/price"
 	"github.com/spillway-metering/spillway/internal/pricelist"
@@ -97,7 +98,7 @@ func everything(t *testing.T) price.Book {
 			{Name: "m", Aliases: []string{"a", "c"}, Prices: []price.Price{
 				{Rates: price.Rates{Input: rate("0"), Output: rate("0.000000000000000000000000000001")}},
 				{
-					ValidFrom: time.Date(2026, 3, 13, 1, 2, 3, 4, time.UTC),
+					ValidFrom: time.Date(2026, 3, 13, 1, 2, 3, 4000, time.UTC),
 					Rates:     price.Rates{Input: rate("1"), CachedInput: rate("0.1"), CacheWrite: rate("1.25"), Output: rate("5"), Reasoning: rate("6")},
 					Tiers: []price.Tier{
 						{AboveInputTokens: 128_000, Rates: price.Rates{Input: rate("2")}},
@@ -112,17 +113,17 @@ func everything(t *testing.T) price.Book {
 
 func TestABookSurvivesTheWay(t *testing.T) {
 	want := everything(t)
-	got, err := Book(Message(want))
+	got, err := bookwire.Book(bookwire.Message(want))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if changes := pricelist.Compare(want, got); !changes.Empty() || got.ID != want.ID || got.Version != want.Version {
 		t.Errorf("got %+v, which differs in %+v", got, changes)
 	}
-	if again := Message(got); !proto.Equal(again, Message(want)) {
+	if again := bookwire.Message(got); !proto.Equal(again, bookwire.Message(want)) {
 		t.Errorf("got %v", again)
 	}
-	if Message(price.Book{}).AsOf != nil || Message(want).Models[1].Prices[0].ValidFrom != nil {
+	if bookwire.Message(price.Book{}).AsOf != nil || bookwire.Message(want).Models[1].Prices[0].ValidFrom != nil {
 		t.Error("what is not told must be absent")
 	}
 }
@@ -132,16 +133,16 @@ func TestARateThatIsNoNumberIsNoBook(t *testing.T) {
 		func(p *meterv1.Price) { p.Rates.Input = proto.String("NaN") },
 		func(p *meterv1.Price) { p.Tiers[0].Rates.Input = proto.String("-1") },
 	} {
-		in := Message(everything(t))
+		in := bookwire.Message(everything(t))
 		spoil(in.Models[0].Prices[1])
-		if _, err := Book(in); err == nil || !strings.Contains(err.Error(), `model "m": `) {
+		if _, err := bookwire.Book(in); err == nil || !strings.Contains(err.Error(), `rates.input: must be a decimal number`) {
 			t.Errorf("got %v", err)
 		}
 	}
 }
 
 func TestTheCurrentBookIsRead(t *testing.T) {
-	s := &told{book: Message(everything(t))}
+	s := &told{book: bookwire.Message(everything(t))}
 	server := dialed(t, s)
 	got, err := server.Current(t.Context(), "b")
 	if err != nil || got.Version != 3 || !pricelist.Compare(got, everything(t)).Empty() {
@@ -164,7 +165,7 @@ func TestABookIsPutAfterTheOneItWasComparedWith(t *testing.T) {
 	if version, err := server.Put(t.Context(), book, 3); err != nil || version != 4 {
 		t.Errorf("got version %d, %v", version, err)
 	}
-	if s.put.ExpectedVersion == nil || s.put.GetExpectedVersion() != 3 || !proto.Equal(s.put.GetPriceBook(), Message(book)) {
+	if s.put.ExpectedVersion == nil || s.put.GetExpectedVersion() != 3 || !proto.Equal(s.put.GetPriceBook(), bookwire.Message(book)) {
 		t.Errorf("put %v", s.put)
 	}
 	if _, err := server.Put(t.Context(), book, 0); err != nil || s.put.ExpectedVersion == nil {
@@ -210,7 +211,7 @@ func TestTheSelectedPricesAreThoseOfTheList(t *testing.T) {
 	if err := protojson.Unmarshal(text, message); err != nil {
 		t.Fatal(err)
 	}
-	selected, err := Book(message)
+	selected, err := bookwire.Book(message)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
 	"github.com/spillway-metering/spillway/internal/auth"
+	"github.com/spillway-metering/spillway/internal/bookwire"
 	"github.com/spillway-metering/spillway/internal/meter"
 	"github.com/spillway-metering/spillway/internal/price"
 )
@@ -22,9 +23,9 @@ type prices struct {
 func (s *prices) PutPriceBook(
 	ctx context.Context, in *meterv1.PutPriceBookRequest,
 ) (*meterv1.PutPriceBookResponse, error) {
-	book, err := bookOf(in.GetPriceBook())
+	book, err := bookwire.Book(in.GetPriceBook())
 	if err != nil {
-		return nil, err
+		return nil, faultyBook(err)
 	}
 	if _, err := price.New(book); err != nil {
 		return nil, faultyBook(err)
@@ -33,7 +34,7 @@ func (s *prices) PutPriceBook(
 	if err != nil {
 		return nil, err
 	}
-	return &meterv1.PutPriceBookResponse{PriceBook: bookMessage(put)}, nil
+	return &meterv1.PutPriceBookResponse{PriceBook: bookwire.Message(put)}, nil
 }
 
 // faultyBook names the field of a book that breaks a rule, and says of which model it is.
@@ -69,7 +70,7 @@ func (s *prices) GetPriceBook(
 	if err != nil {
 		return nil, err
 	}
-	return &meterv1.GetPriceBookResponse{PriceBook: bookMessage(book)}, nil
+	return &meterv1.GetPriceBookResponse{PriceBook: bookwire.Message(book)}, nil
 }
 
 func (s *prices) ListPriceBooks(
@@ -85,7 +86,7 @@ func (s *prices) ListPriceBooks(
 		return nil, err
 	}
 	found, next := page(l, in, found, func(b price.Book) string { return b.ID })
-	return &meterv1.ListPriceBooksResponse{PriceBooks: each(found, bookMessage), NextPageToken: next}, nil
+	return &meterv1.ListPriceBooksResponse{PriceBooks: each(found, bookwire.Message), NextPageToken: next}, nil
 }
 
 func (s *prices) Quote(ctx context.Context, in *meterv1.QuoteRequest) (*meterv1.QuoteResponse, error) {

@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"internal/postgres": {"internal/meter", "internal/price"},
 	// The edge takes what it calls as interfaces of its own, so that it can be
 	// tested without a lane and without a database.
-	"internal/rpc":  {"internal/meter", "internal/price", "internal/auth", "gen"},
+	"internal/rpc":  {"internal/meter", "internal/price", "internal/bookwire", "internal/auth", "gen"},
 	"internal/auth": {"internal/meter", "internal/reload", "gen"},
 	// Values made of files that change.
 	"internal/reload": {},
@@ -45,7 +45,8 @@ var arrows = map[string][]string{
 	// How our own programs reach a server.
 	"internal/dial": {"internal/auth", "internal/reload"},
 	// Callers, over gRPC like everybody else.
-	"internal/importer": {"internal/meter", "internal/price", "gen"},
+	"internal/importer": {"internal/meter", "internal/price", "internal/bookwire", "gen"},
+	"internal/bookwire": {"internal/meter", "internal/price", "gen"},
 	"internal/trace":    {},
 	"internal/replay":   {"internal/trace", "gen"},
 	"internal/demo":     {"gen"},
