@@ -27,6 +27,7 @@ func (s *prices) PutPriceBook(
 	if err != nil {
 		return nil, faultyBook(err)
 	}
+	book.Version, book.CreatedAt = 0, time.Time{} // They are not the caller's to say.
 	if _, err := price.New(book); err != nil {
 		return nil, faultyBook(err)
 	}
