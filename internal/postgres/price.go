@@ -55,10 +55,8 @@ func (s *Store) PutPriceBook(ctx context.Context, b price.Book, expected *int64,
 		if expected != nil && *expected != current.Version {
 			return bookChanged(b.ID, current.Version, *expected)
 		}
-		if put, err = s.nextVersion(ctx, tx, current, b, actor); err != nil {
-			return err
-		}
-		return nil
+		put, err = s.nextVersion(ctx, tx, current, b, actor)
+		return err
 	})
 	if err != nil {
 		return price.Book{}, fault(err)

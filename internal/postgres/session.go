@@ -44,8 +44,8 @@ func remember(known, more []string) []string {
 func (s *Store) NewSession() *Session { return &Session{store: s} }
 
 // Load opens a transaction, locks organizations, and loads them with every row that is needed and with what is due, in
-// one round trip; in two if one is on a plan, or names a price book, that the session has not met. An organization that does not exist gets a
-// state without one. The error is as fault says; after one, Abandon must be called.
+// one round trip; in two if one is on a plan, or names a price book, that the session has not met. An organization that
+// does not exist gets a state without one. The error is as fault says; after one, Abandon must be called.
 func (s *Session) Load(ctx context.Context, organizations []string, n meter.Needs) (map[string]*meter.State, error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, fault(err)
