@@ -100,7 +100,8 @@ func (a *audit) run(ctx context.Context, tx pgx.Tx) error {
 			return fmt.Errorf("checking %s: %w", c.of, err)
 		}
 	}
-	return errors.Join(a.checkSchema(ctx), a.checkAccess(ctx), a.checkPeriods(ctx), a.checkPrices(ctx))
+	return errors.Join(a.checkSchema(ctx), a.checkAccess(ctx), a.checkPeriods(ctx), a.checkPrices(ctx),
+		a.checkRecords(ctx))
 }
 
 // count counts what there is, and sees whether the test clock has been used.

@@ -22,7 +22,8 @@ type bug struct {
 
 // bugs are all that are planted.
 func bugs() []bug {
-	return slices.Concat(poolBugs, ledgerBugs, chargeBugs, reservationBugs, priceBugs, timeBugs, seatBugs, accessBugs, schemaBugs)
+	return slices.Concat(poolBugs, ledgerBugs, chargeBugs, reservationBugs, priceBugs, timeBugs, seatBugs, accessBugs, chainBugs,
+		schemaBugs)
 }
 
 // TestPlantedBugs plants each bug in a transaction, audits what it sees, and rolls back.

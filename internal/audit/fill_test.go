@@ -60,6 +60,9 @@ func (o *office) shift(by time.Duration) {
 func (o *office) do(commands ...meter.Command) {
 	o.t.Helper()
 	for _, c := range commands {
+		if r, goesOnRecord := c.(meter.Recordable); goesOnRecord {
+			c = meter.Recorded{Recordable: r, By: meter.Actor{Subject: "tests", Role: "operator"}}
+		}
 		if _, err := o.lanes.Do(o.t.Context(), c); err != nil {
 			o.t.Fatalf("%+v: %v", c, err)
 		}
@@ -92,7 +95,7 @@ func (o *office) putPlan(id string, kind meter.PlanKind, allowance meter.Micros,
 	o.must(o.store.PutPlan(o.t.Context(), meter.Plan{
 		ID: id, Kind: kind, SeatAllowance: allowance, FailedTurns: failed,
 		Abuse: meter.AbuseLimit{Tokens: 1_000_000, Window: 48 * time.Hour},
-	}))
+	}, meter.Actor{Subject: "tests"}))
 }
 
 func putOrganization(id, plan string, a meter.Anchor) meter.PutOrganization {
@@ -114,7 +117,7 @@ func (o *office) putBook(perToken int) {
 		ID: meter.DefaultPriceBook, Unit: meter.UnitUSD, Models: []price.Model{
 			{Name: "small", Prices: []price.Price{{Rates: price.Rates{Input: &rate, Output: &rate}}}},
 		},
-	}, nil, "tests")
+	}, nil, meter.Actor{Subject: "tests"})
 	o.must(err)
 }
 

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 // connect is a connection to a test's database, as its superuser.
 func connect(t testing.TB, url string) *pgx.Conn {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
+	conn, err := pgx.Connect(t.Context(), pgtest.As(pgtest.Superuser, url))
 	if err != nil {
 		t.Fatal(err)
 	}

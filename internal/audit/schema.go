@@ -12,7 +12,7 @@ const (
 		SELECT 'append_only_tables_refuse_change' AS promise, 'trigger ' || w.name || ', enabled and whole' AS expected,
 			CASE WHEN t.oid IS NULL THEN 'none' WHEN t.tgenabled NOT IN ('O', 'A') THEN 'one that is not enabled'
 				ELSE 'one that lets changes through' END AS found
-		FROM (VALUES ('ledger_entry'), ('access_change'), ('price_book')) AS n (relation)
+		FROM (VALUES ('ledger_entry'), ('access_change'), ('price_book'), ('audit_entry')) AS n (relation)
 		CROSS JOIN LATERAL (SELECT n.relation || '_is_append_only') AS w (name)
 		LEFT JOIN pg_trigger t ON t.tgrelid = to_regclass(n.relation) AND t.tgname = w.name
 		LEFT JOIN pg_proc f ON f.oid = t.tgfoid
@@ -72,6 +72,10 @@ var constraints = map[string][]string{
 	"price_book": {
 		"price_book_version_once", "price_book_version_starts_at_one", "price_book_unit_is_known",
 		"price_book_conversion_is_an_amount", "price_book_models_are_a_list",
+	},
+	"audit_chain": {"audit_chain_once", "audit_chain_is_never_negative", "audit_chain_hash_is_a_sha256"},
+	"audit_entry": {
+		"audit_sequence_once", "audit_sequence_starts_at_one", "audit_hash_is_a_sha256", "audit_outcome_tells_its_columns",
 	},
 	"test_clock": {"test_clock_is_one", "test_clock_once"},
 }

@@ -46,6 +46,15 @@ func (a *Authorizer) Unary(ctx context.Context, req any, info *grpc.UnaryServerI
 	return handler(ctx, req)
 }
 
+// Recorded says whether what an RPC changes goes on record, and answers the organization that a request of it names.
+func (a *Authorizer) Recorded(method string, req any) (organization string, recorded bool) {
+	p, declared := a.policies[method]
+	if !declared || !p.recorded {
+		return "", false
+	}
+	return p.organization.of(req), true
+}
+
 func (a *Authorizer) authorize(ctx context.Context, method string, req any) error {
 	p, declared := a.policies[method]
 	if !declared && isOpen(strings.TrimPrefix(method, "/")) {

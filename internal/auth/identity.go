@@ -49,14 +49,6 @@ type Identity struct {
 	OrganizationID, MemberID string
 }
 
-// Actor is who did what the caller does, as the record of changes names it: the person it acts for, or itself.
-func (id Identity) Actor() string {
-	if id.ActingFor != "" {
-		return id.ActingFor
-	}
-	return id.Subject
-}
-
 // SubjectError says that a person named in a call's metadata cannot be acted for.
 type SubjectError struct {
 	Key         string // Of the metadata.

@@ -30,6 +30,7 @@ type policy struct {
 	member          fieldPath // Empty: the RPC concerns no member, or any.
 	ifPoolIsVisible bool
 	ifPlanIsShared  bool
+	recorded        bool
 }
 
 // fieldPath leads from a request to a text in it.
@@ -87,7 +88,10 @@ func policyOf(method protoreflect.MethodDescriptor) (*policy, error) {
 		return nil, errors.New("it streams, and streams are not held to policies")
 	}
 	declared, _ := proto.GetExtension(method.Options(), meterv1.E_Policy).(*meterv1.Policy)
-	p := &policy{ifPoolIsVisible: declared.GetIfPoolIsVisible(), ifPlanIsShared: declared.GetIfPlanIsShared()}
+	p := &policy{
+		ifPoolIsVisible: declared.GetIfPoolIsVisible(), ifPlanIsShared: declared.GetIfPlanIsShared(),
+		recorded: declared.GetRecorded(),
+	}
 	var err error
 	if p.roles, err = rolesOf(declared.GetRoles()); err != nil {
 		return nil, err

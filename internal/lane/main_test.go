@@ -110,7 +110,7 @@ func (p process) found(pool meter.Micros) {
 	p.Helper()
 	must(p, p.PutPlan(within(p), meter.Plan{
 		ID: "team", Kind: meter.PlanTeam, SeatAllowance: allowance, FailedTurns: meter.FailedTurnUseAllowance,
-	}))
+	}, meter.Actor{}))
 	p.do(putFirm("Acme"))
 	p.do(topUp("first", pool))
 	for id, a := range map[string]meter.Access{

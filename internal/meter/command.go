@@ -30,6 +30,7 @@ type Needs struct {
 	TopUps          []Key   // By request id, with what was refunded of them.
 	Refunds         []Key   // By request id.
 	AccessChanges   []IDKey
+	AuditHeads      []string // Of organizations, which need not exist; the empty one's is the service's own.
 	Plans           []string
 	PriceBooks      []string
 }

@@ -26,7 +26,11 @@ type State struct {
 	OtherMembers map[string]int    // How many active members there are beside the one named, counted as far as two.
 	Due          *Due              // What was found when holds that fell due were looked for; nil: it was not time to.
 
-	entries []Entry
+	// AuditHead is the end of the organization's record, if a command needed it.
+	AuditHead AuditHead
+
+	entries      []Entry
+	auditEntries []AuditEntry
 }
 
 // PeriodKey names one period of a seat.

@@ -11,7 +11,9 @@ import (
 )
 
 const (
-	putPlan = `INSERT INTO plan (plan_id, kind, seat_allowance_micros, limit_orchestrators, limit_devices,
+	// lockPlan lets one caller at a time put a plan, also one that does not exist yet.
+	lockPlan = `SELECT pg_advisory_xact_lock(hashtextextended('plan ' || $1, 0))`
+	putPlan  = `INSERT INTO plan (plan_id, kind, seat_allowance_micros, limit_orchestrators, limit_devices,
 			limit_private_projects, abuse_tokens, abuse_window, failed_turn_policy)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT ON CONSTRAINT plan_id_once DO UPDATE SET kind = excluded.kind,
@@ -33,10 +35,38 @@ const (
 // dueOrganizationsLimit bounds how many organizations one look finds; the next look finds the others.
 const dueOrganizationsLimit = 1000
 
-// PutPlan creates or replaces a plan. It is the one write beside the lanes: a plan belongs to no organization.
-func (s *Store) PutPlan(ctx context.Context, p meter.Plan) error {
-	return s.write(ctx, putPlan, p.ID, int16(p.Kind), int64(p.SeatAllowance), p.Limits.Orchestrators, p.Limits.Devices,
-		p.Limits.PrivateProjects, p.Abuse.Tokens, p.Abuse.Window, int16(p.FailedTurns))
+// PutPlan creates or replaces a plan, and records who did. It is a write beside the lanes: a plan belongs to no
+// organization.
+func (s *Store) PutPlan(ctx context.Context, p meter.Plan, by meter.Actor) error {
+	return s.inTransaction(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockPlan, p.ID); err != nil {
+			return err
+		}
+		before, err := planBefore(tx.QueryRow(ctx, readPlan, p.ID))
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, putPlan, p.ID, int16(p.Kind), int64(p.SeatAllowance), p.Limits.Orchestrators, p.Limits.Devices,
+			p.Limits.PrivateProjects, p.Abuse.Tokens, p.Abuse.Window, int16(p.FailedTurns))
+		if err != nil {
+			return err
+		}
+		return s.record(ctx, tx, func(at time.Time) (meter.AuditEntry, bool, error) {
+			return meter.PlanRecord(by, at, before, p)
+		})
+	})
+}
+
+// planBefore is a plan as it was; nil: there was none.
+func planBefore(row pgx.Row) (*meter.Plan, error) {
+	var p meter.Plan
+	switch err := row.Scan(planTargets(&p)...); {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return &p, nil
 }
 
 // DueOrganizations are organizations that may have holds that fell due.
@@ -72,16 +102,17 @@ func (s *Store) moveClock(ctx context.Context, sql string, arg any) (time.Time, 
 	if !s.config.TestClock {
 		return time.Time{}, errNoTestClock
 	}
-	if err := s.write(ctx, sql, arg); err != nil {
+	err := s.inTransaction(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, sql, arg)
+		return err
+	})
+	if err != nil {
 		return time.Time{}, err
 	}
 	return s.Now(ctx)
 }
 
-// write executes one statement on a reader's connection, in a transaction that may write.
-func (s *Store) write(ctx context.Context, sql string, args ...any) error {
-	return fault(pgx.BeginTxFunc(ctx, s.readers, pgx.TxOptions{AccessMode: pgx.ReadWrite}, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, sql, args...)
-		return err
-	}))
+// inTransaction is for writes beside the lanes: it lends a reader's connection to a transaction that may write.
+func (s *Store) inTransaction(ctx context.Context, do func(tx pgx.Tx) error) error {
+	return fault(pgx.BeginTxFunc(ctx, s.readers, pgx.TxOptions{AccessMode: pgx.ReadWrite}, do))
 }

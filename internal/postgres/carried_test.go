@@ -38,7 +38,7 @@ func newShelf() shelf {
 // put puts a book into both.
 func (s shelf) put(t rapid.TB, store *postgres.Store, b price.Book) {
 	t.Helper()
-	put, err := store.PutPriceBook(context.Background(), b, nil, "ada")
+	put, err := store.PutPriceBook(context.Background(), b, nil, meter.Actor{Subject: "ada"})
 	must(t, err)
 	b.Version = put.Version
 	table, err := price.New(b)
@@ -50,7 +50,7 @@ func (s shelf) put(t rapid.TB, store *postgres.Store, b price.Book) {
 // putPlan replaces the firm's plan.
 func (c *carried) putPlan(p meter.Plan) {
 	c.plan = p
-	if err := c.store.PutPlan(within(c.lane), p); err != nil {
+	if err := c.store.PutPlan(within(c.lane), p, meter.Actor{}); err != nil {
 		c.Fatal(err)
 	}
 	c.state.Plans = map[string]meter.Plan{p.ID: p}

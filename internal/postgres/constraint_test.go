@@ -32,6 +32,10 @@ INSERT INTO ledger_entry VALUES
 INSERT INTO access_change VALUES ('acme', '00000000-0000-0000-0000-000000000001', 'ada', now(), 'eve', 1, 0, 2, 50);
 INSERT INTO test_clock VALUES (true, '0');
 INSERT INTO price_book VALUES ('list', 1, 1, 1, 'ours', 'none', '2026-02-28', '[]', now(), 'eve');
+INSERT INTO audit_chain VALUES ('acme', 1);
+INSERT INTO audit_entry VALUES
+	('acme', 1, now(), 'eve', 'dev', '', 'operator', '/x', 'q', 'ada', 1, '', '{}', '', '', 0, sha256('1')),
+	('acme', 2, now(), 'eve', 'dev', '', 'member', '/x', 'q', '', 2, '', '', 'no', 'other', 3, sha256('2'));
 `
 
 // impossible holds, by the constraint that refuses them, changes that make an impossible row of a possible one.
@@ -174,10 +178,20 @@ var impossible = map[string][]string{
 		`INSERT INTO ledger_entry VALUES ('acme', 4, now(), 3, 1, 1, 'ada', '00000000-0000-0000-0000-000000000001', '', 'r1', NULL, NULL)`,
 	},
 
-	"access_change_id_once":       {`INSERT INTO access_change SELECT * FROM access_change`},
-	"access_change_member_exists": {change("'bob'", 2, 60)},
-	"test_clock_is_one":           {`INSERT INTO test_clock VALUES (false, '0')`},
-	"test_clock_once":             {`INSERT INTO test_clock VALUES (true, '0')`},
+	"access_change_id_once":         {`INSERT INTO access_change SELECT * FROM access_change`},
+	"access_change_member_exists":   {change("'bob'", 2, 60)},
+	"audit_chain_once":              {`INSERT INTO audit_chain VALUES ('acme')`},
+	"audit_chain_is_never_negative": {`UPDATE audit_chain SET sequence = -1`},
+	"audit_chain_hash_is_a_sha256":  {`UPDATE audit_chain SET hash = ''`},
+	"audit_sequence_once":           {act(2, 1, "'{}'", "''", 0)},
+	"audit_sequence_starts_at_one":  {act(0, 1, "'{}'", "''", 0)},
+	"audit_hash_is_a_sha256":        {strings.Replace(act(3, 1, "'{}'", "''", 0), "sha256('')", `'\x00'`, 1)},
+	"audit_outcome_tells_its_columns": {
+		act(3, 0, "'{}'", "''", 0), act(3, 3, "'{}'", "''", 0), act(3, 1, "''", "''", 0), act(3, 1, "'{}'", "'no'", 0),
+		act(3, 1, "'{}'", "''", 1), act(3, 2, "'{}'", "'no'", 1), act(3, 2, "''", "''", 1), act(3, 2, "''", "'no'", 0),
+	},
+	"test_clock_is_one": {`INSERT INTO test_clock VALUES (false, '0')`},
+	"test_clock_once":   {`INSERT INTO test_clock VALUES (true, '0')`},
 }
 
 // entry adds a top-up or a refund to the ledger.
@@ -196,6 +210,12 @@ func change(member string, kind, limit int) string {
 func book(version, unit, conversion int, models string) string {
 	return fmt.Sprintf(`INSERT INTO price_book VALUES ('list', %d, %d, %d, '', '', NULL, '%s', now(), '')`,
 		version, unit, conversion, models)
+}
+
+// act adds an entry to the record of privileged acts.
+func act(sequence, outcome int, after, denied string, attempts int) string {
+	return fmt.Sprintf(`INSERT INTO audit_entry VALUES ('acme', %d, now(), '', '', '', '', '', '', '', %d, '', %s, %s, '', %d,
+		sha256(''))`, sequence, outcome, after, denied, attempts)
 }
 
 func digits(n int) string { return string([]byte{'0' + byte(n/10), '0' + byte(n%10)}) }
@@ -251,6 +271,7 @@ func TestRecordsAreAppendOnly(t *testing.T) {
 	for table, record := range map[string]struct{ at, conflict, truncate string }{
 		"ledger_entry":  {"at", "(organization_id, sequence) DO UPDATE SET amount_micros = 1", "TRUNCATE organization CASCADE"},
 		"access_change": {"at", "(organization_id, change_id) DO UPDATE SET actor = ''", "TRUNCATE organization CASCADE"},
+		"audit_entry":   {"at", "(organization_id, sequence) DO UPDATE SET subject = ''", "TRUNCATE audit_entry, plan CASCADE"},
 		"price_book":    {"created_at", "(price_book_id, version) DO UPDATE SET models = '[]'", "TRUNCATE price_book, plan CASCADE"},
 	} {
 		before := one[int](t, conn, "SELECT count(*) FROM "+table)

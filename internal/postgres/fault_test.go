@@ -184,7 +184,7 @@ func TestReadsAreUnavailableWithoutADatabase(t *testing.T) {
 	mustBe(t, err, meter.Unavailable)
 	_, err = store.Members(within(t), firm, "", 1)
 	mustBe(t, err, meter.Unavailable)
-	mustBe(t, store.PutPlan(within(t), teamPlan()), meter.Unavailable)
+	mustBe(t, store.PutPlan(within(t), teamPlan(), meter.Actor{}), meter.Unavailable)
 	exec(t, conn, `ALTER DATABASE taken_away ALLOW_CONNECTIONS true`)
 	_, err = store.Organization(within(t), firm)
 	mustBe(t, err, meter.OrganizationNotFound)

@@ -53,7 +53,7 @@ func rate(n int) *price.Decimal {
 // putBook puts a book and answers its version.
 func putBook(t testing.TB, store *postgres.Store, b price.Book) int64 {
 	t.Helper()
-	put, err := store.PutPriceBook(within(t), b, nil, "ada")
+	put, err := store.PutPriceBook(within(t), b, nil, meter.Actor{Subject: "ada"})
 	must(t, err)
 	return put.Version
 }
@@ -82,7 +82,7 @@ func seat(n int) string { return fmt.Sprintf("m%d", n%seats) }
 // found makes firms with their seats and pools.
 func found(t testing.TB, store *postgres.Store, ids ...string) lane {
 	t.Helper()
-	if err := store.PutPlan(within(t), teamPlan()); err != nil {
+	if err := store.PutPlan(within(t), teamPlan(), meter.Actor{}); err != nil {
 		t.Fatal(err)
 	}
 	putBook(t, store, listBook(1))

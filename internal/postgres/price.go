@@ -41,10 +41,12 @@ type books struct {
 	tables map[meter.BookVersion]*price.Table
 }
 
-// PutPriceBook adds a version to a book, made by an actor, and answers it without its models. A book that already is as
+// PutPriceBook adds a version to a book, records who did, and answers it without its models. A book that already is as
 // given stays as it is. If expected is not nil and not the current version, it refuses.
-func (s *Store) PutPriceBook(ctx context.Context, b price.Book, expected *int64, actor string) (put price.Book, err error) {
-	err = pgx.BeginTxFunc(ctx, s.readers, pgx.TxOptions{AccessMode: pgx.ReadWrite}, func(tx pgx.Tx) error {
+func (s *Store) PutPriceBook(
+	ctx context.Context, b price.Book, expected *int64, by meter.Actor,
+) (put price.Book, err error) {
+	err = s.inTransaction(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockBook, b.ID); err != nil {
 			return err
 		}
@@ -55,11 +57,15 @@ func (s *Store) PutPriceBook(ctx context.Context, b price.Book, expected *int64,
 		if expected != nil && *expected != current.Version {
 			return bookChanged(b.ID, current.Version, *expected)
 		}
-		put, err = s.nextVersion(ctx, tx, current, b, actor)
-		return err
+		if put, err = s.nextVersion(ctx, tx, current, b, by.Name()); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, func(at time.Time) (meter.AuditEntry, bool, error) {
+			return meter.PriceBookRecord(by, at, b.ID, current.Version, put.Version)
+		})
 	})
 	if err != nil {
-		return price.Book{}, fault(err)
+		return price.Book{}, err
 	}
 	// Made ready now, so that no turn waits for it while its organization is locked.
 	_, err = s.PriceTable(ctx, put.ID, put.Version)

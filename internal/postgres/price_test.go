@@ -33,7 +33,7 @@ func TestPriceBookVersions(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	before := shift(t, store, 24*time.Hour)
-	first, err := store.PutPriceBook(within(t), wholeBook(), nil, "ada")
+	first, err := store.PutPriceBook(within(t), wholeBook(), nil, meter.Actor{Subject: "ada"})
 	must(t, err)
 	if late := first.CreatedAt.Sub(before); late < 0 || late > patience || first.Version != 1 {
 		t.Errorf("version %d was put %v after the test clock showed %v", first.Version, late, before)
@@ -43,7 +43,7 @@ func TestPriceBookVersions(t *testing.T) {
 	headed := want
 	headed.Models = nil
 	same(t, "what was put", first, headed)
-	again, err := store.PutPriceBook(within(t), wholeBook(), nil, "eve")
+	again, err := store.PutPriceBook(within(t), wholeBook(), nil, meter.Actor{Subject: "eve"})
 	must(t, err)
 	same(t, "what was put again", again, first)
 
@@ -105,7 +105,7 @@ func TestExpectedVersion(t *testing.T) {
 	}{
 		{1, 1, 0}, {0, 1, 1}, {0, 2, 0}, {0, 1, 0}, {2, 2, 0}, {1, 1, 1}, {1, 2, 2}, {1, 3, 0}, {2, 3, 3},
 	} {
-		put, err := store.PutPriceBook(within(t), listBook(step.perToken), &step.expected, "ada")
+		put, err := store.PutPriceBook(within(t), listBook(step.perToken), &step.expected, meter.Actor{Subject: "ada"})
 		if step.version == 0 {
 			mustBe(t, err, meter.PriceBookChanged)
 		} else if err != nil || put.Version != step.version {
@@ -124,7 +124,7 @@ func TestWritersOfOneBook(t *testing.T) {
 	var running errgroup.Group
 	for n := range writers {
 		running.Go(func() error {
-			put, err := store.PutPriceBook(within(t), listBook(n), nil, fmt.Sprint("writer ", n))
+			put, err := store.PutPriceBook(within(t), listBook(n), nil, meter.Actor{Subject: fmt.Sprint("writer ", n)})
 			versions[n] = put.Version
 			return err
 		})
@@ -144,7 +144,7 @@ func TestWritersOfOneBook(t *testing.T) {
 	var last int64 = writers
 	for n := range writers {
 		running.Go(func() error {
-			_, expecting[n] = store.PutPriceBook(within(t), listBook(100+n), &last, "")
+			_, expecting[n] = store.PutPriceBook(within(t), listBook(100+n), &last, meter.Actor{Subject: ""})
 			return nil
 		})
 	}
@@ -265,7 +265,7 @@ func TestAnUnmetBookIsOneRoundTripMore(t *testing.T) {
 	for n := range 70 {
 		p, b := teamPlan(), bookOf(fmt.Sprint("book", n), price.Rates{Input: rate(n)})
 		p.ID = fmt.Sprint("plan", n)
-		must(t, store.PutPlan(within(t), p))
+		must(t, store.PutPlan(within(t), p, meter.Actor{}))
 		putBook(t, store, b)
 		o := organization(t, firm)
 		o.PlanID, o.PriceBookID = p.ID, b.ID

@@ -117,7 +117,7 @@ func TestAnUnmetPlanIsOneRoundTripMore(t *testing.T) {
 	for n := range 70 {
 		p := teamPlan()
 		p.ID, p.SeatAllowance = fmt.Sprint("plan", n), meter.Micros(1000+n)
-		must(t, store.PutPlan(within(t), p))
+		must(t, store.PutPlan(within(t), p, meter.Actor{}))
 		o := organization(t, firm)
 		o.PlanID = p.ID
 		admin.do(o)

@@ -23,7 +23,7 @@ func TestUndecodable(t *testing.T) {
 	services := described{}
 	Services{}.Register(services)
 	TestClock{}.Register(services)
-	if len(services) != 6 {
+	if len(services) != 7 {
 		t.Fatalf("%d services are registered", len(services))
 	}
 	for name, service := range services {

@@ -12,7 +12,7 @@ import (
 // shelf keeps the versions of price books without a database, by id and from the first.
 type shelf map[string][]*price.Table
 
-func (m *memory) PutPriceBook(_ context.Context, b price.Book, expected *int64, _ string) (price.Book, error) {
+func (m *memory) PutPriceBook(_ context.Context, b price.Book, expected *int64, _ meter.Actor) (price.Book, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fails != nil {

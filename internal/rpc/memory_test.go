@@ -53,7 +53,7 @@ func (m *memory) state(organizationID string) *meter.State {
 	return s
 }
 
-func (m *memory) PutPlan(_ context.Context, p meter.Plan) error {
+func (m *memory) PutPlan(_ context.Context, p meter.Plan, _ meter.Actor) error {
 	m.plans[p.ID] = p
 	return m.fails
 }
@@ -132,6 +132,14 @@ func (m *memory) Reservations(_ context.Context, q meter.ReservationQuery) ([]me
 	}
 	slices.SortFunc(rs, func(a, b meter.Reservation) int { return slices.Compare(b.ID[:], a.ID[:]) })
 	return rs[:min(len(rs), q.Limit)], m.fails
+}
+
+func (m *memory) AuditEntries(
+	_ context.Context, organizationID string, after int64, limit int,
+) ([]meter.AuditEntry, error) {
+	entries := m.state(organizationID).AuditEntries()
+	entries = entries[min(len(entries), int(after)):]
+	return entries[:min(len(entries), limit)], m.fails
 }
 
 func (m *memory) Entries(_ context.Context, organizationID string, after int64, limit int) ([]meter.Entry, error) {

@@ -15,7 +15,7 @@ type organizations struct {
 
 func (s *organizations) PutPlan(ctx context.Context, in *meterv1.PutPlanRequest) (*meterv1.PutPlanResponse, error) {
 	plan := planOf(in.GetPlan())
-	if err := s.Plans.PutPlan(ctx, plan); err != nil {
+	if err := s.Plans.PutPlan(ctx, plan, actorOf(ctx)); err != nil {
 		return nil, err
 	}
 	return &meterv1.PutPlanResponse{Plan: planMessage(plan)}, nil
@@ -52,7 +52,7 @@ func (s *organizations) PutOrganization(
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.Writer.Do(ctx, command)
+	out, err := s.record(ctx, command)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (s *organizations) ListOrganizations(
 func (s *organizations) PutMember(
 	ctx context.Context, in *meterv1.PutMemberRequest,
 ) (*meterv1.PutMemberResponse, error) {
-	out, err := s.Writer.Do(ctx, putMemberCommand(in.GetMember()))
+	out, err := s.record(ctx, putMemberCommand(in.GetMember()))
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (s *organizations) ListMembers(
 func (s *organizations) RemoveMember(
 	ctx context.Context, in *meterv1.RemoveMemberRequest,
 ) (*meterv1.RemoveMemberResponse, error) {
-	out, err := s.Writer.Do(ctx, meter.RemoveMember{
+	out, err := s.record(ctx, meter.RemoveMember{
 		OrganizationID: in.GetOrganizationId(), MemberID: in.GetMemberId(),
 	})
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
-	"github.com/spillway-metering/spillway/internal/auth"
 	"github.com/spillway-metering/spillway/internal/meter"
 )
 
@@ -15,7 +14,7 @@ type pools struct {
 }
 
 func (s *pools) TopUp(ctx context.Context, in *meterv1.TopUpRequest) (*meterv1.TopUpResponse, error) {
-	out, err := s.Writer.Do(ctx, meter.TopUp{
+	out, err := s.record(ctx, meter.TopUp{
 		OrganizationID: in.GetOrganizationId(),
 		RequestID:      in.GetRequestId(),
 		Amount:         meter.Micros(in.GetAmountMicros()),
@@ -30,7 +29,7 @@ func (s *pools) TopUp(ctx context.Context, in *meterv1.TopUpRequest) (*meterv1.T
 }
 
 func (s *pools) Refund(ctx context.Context, in *meterv1.RefundRequest) (*meterv1.RefundResponse, error) {
-	out, err := s.Writer.Do(ctx, refundCommand(in))
+	out, err := s.record(ctx, refundCommand(in))
 	if err != nil {
 		return nil, err
 	}
@@ -107,11 +106,11 @@ func (s *pools) ListAccessChanges(
 func (s *pools) setAccess(
 	ctx context.Context, organizationID, memberID string, access meter.Access,
 ) (*meterv1.Member, error) {
-	out, err := s.Writer.Do(ctx, meter.SetAccess{
+	out, err := s.record(ctx, meter.SetAccess{
 		OrganizationID: organizationID,
 		MemberID:       memberID,
 		Access:         access,
-		Actor:          auth.FromContext(ctx).Actor(),
+		Actor:          actorOf(ctx).Name(),
 		ChangeID:       newID(),
 	})
 	if err != nil {

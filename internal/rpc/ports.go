@@ -32,18 +32,20 @@ type Reader interface {
 	AccessChanges(
 		ctx context.Context, organizationID, memberID string, after meter.UUID, limit int,
 	) ([]meter.AccessChange, error)
+	// AuditEntries are an organization's record, or the service's own if organizationID is empty.
+	AuditEntries(ctx context.Context, organizationID string, after int64, limit int) ([]meter.AuditEntry, error)
 }
 
 // PlanWriter stores a plan. Plans belong to no organization, so they are no command.
 type PlanWriter interface {
-	PutPlan(ctx context.Context, p meter.Plan) error
+	PutPlan(ctx context.Context, p meter.Plan, by meter.Actor) error
 }
 
 // PriceBooks keeps the price books. Version 0 is the current one; a version that is missing is a *meter.Refusal.
 type PriceBooks interface {
 	// PutPriceBook adds a version unless the book already is as given, and answers what then is current, without models. It
 	// refuses if expected is not nil and not the current version.
-	PutPriceBook(ctx context.Context, b price.Book, expected *int64, actor string) (price.Book, error)
+	PutPriceBook(ctx context.Context, b price.Book, expected *int64, by meter.Actor) (price.Book, error)
 	PriceBook(ctx context.Context, id string, version int64) (price.Book, error)
 	// PriceBooks are the current versions, without models.
 	PriceBooks(ctx context.Context, after string, limit int) ([]price.Book, error)

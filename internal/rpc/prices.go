@@ -8,7 +8,6 @@ import (
 	"time"
 
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
-	"github.com/spillway-metering/spillway/internal/auth"
 	"github.com/spillway-metering/spillway/internal/bookwire"
 	"github.com/spillway-metering/spillway/internal/meter"
 	"github.com/spillway-metering/spillway/internal/price"
@@ -31,7 +30,7 @@ func (s *prices) PutPriceBook(
 	if _, err := price.New(book); err != nil {
 		return nil, faultyBook(err)
 	}
-	put, err := s.Prices.PutPriceBook(ctx, book, in.ExpectedVersion, auth.FromContext(ctx).Actor())
+	put, err := s.Prices.PutPriceBook(ctx, book, in.ExpectedVersion, actorOf(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,7 @@ func (s Services) Register(r grpc.ServiceRegistrar) {
 	meterv1.RegisterOrganizationServiceServer(r, &organizations{Services: s})
 	meterv1.RegisterUsageServiceServer(r, &usage{Services: s})
 	meterv1.RegisterPriceServiceServer(r, &prices{Services: s})
+	meterv1.RegisterAuditServiceServer(r, &audits{Services: s})
 }
 
 // Register adds the test clock to a server.

@@ -41,8 +41,13 @@ func (f *firm) Plan(context.Context, string) (meter.Plan, error) {
 // what is wrong with the request, and logs who was refused.
 func TestPolicyIsInForce(t *testing.T) {
 	granted := 0
+	var denied []meter.Denial
 	members := &firm{}
-	s := startFor(t, func(context.Context, meter.Command) (meter.Outcome, error) {
+	s := startFor(t, func(_ context.Context, c meter.Command) (meter.Outcome, error) {
+		if d, isDenial := c.(meter.Denial); isDenial {
+			denied = append(denied, d)
+			return meter.Outcome{}, nil
+		}
 		granted++
 		return meter.Outcome{Organization: &meter.Organization{ID: "acme"}, Member: &meter.MemberView{}}, nil
 	}, known{Subject: "ada@acme", Role: auth.Admin, OrganizationID: "acme", MemberID: "ada"}, members)
@@ -65,6 +70,15 @@ func TestPolicyIsInForce(t *testing.T) {
 	}
 	if granted != 1 || members.lookups != 1 {
 		t.Errorf("what was refused made %d commands and %d look-ups", granted-1, members.lookups-1)
+	}
+	// The second of another's is like the first, and counted with it.
+	record := map[string]string{}
+	for _, d := range denied {
+		record[d.By.Method] = d.OrganizationID
+	}
+	if len(denied) != 2 || record[meterv1.PoolService_TopUp_FullMethodName] != "acme" ||
+		record[meterv1.PoolService_RevokeAccess_FullMethodName] != "" {
+		t.Errorf("on record is %+v", denied)
 	}
 	if err := revoke("acme", "no id"); reason(err) != "INVALID_FIELD" {
 		t.Errorf("its own, ill-made: got %v", err)

@@ -19,20 +19,12 @@ import (
 // callLog writes one line a call, at its end. A call that was answered OK costs nothing unless the level asks for it.
 type callLog struct{ logger *slog.Logger }
 
-// call is what interceptors further in know of a call and its log line tells.
-type call struct {
-	requestID string
-	caller    string // Who calls; empty until that is known.
-}
-
-type callKey struct{}
-
 func (l callLog) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	start, named := time.Now(), &call{}
-	answer, err := handler(context.WithValue(ctx, callKey{}, named), req)
+	start, named := time.Now(), &rpc.Call{}
+	answer, err := handler(rpc.WithCall(ctx, named), req)
 	if level := levelOf(err); l.logger.Enabled(ctx, level) {
 		l.log(ctx, level, info.FullMethod, start, err,
-			"request_id", named.requestID, "caller", named.caller, "organization_id", organizationOf(req))
+			"request_id", named.RequestID, "caller", named.Caller, "organization_id", organizationOf(req))
 	}
 	return answer, err
 }

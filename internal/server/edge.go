@@ -64,6 +64,7 @@ type Edge struct {
 	// authorizer is made once all services are registered, which is after the interceptors.
 	authorizer *auth.Authorizer
 	limits     *callerLimits
+	denials    *denials
 	logger     *slog.Logger
 
 	draining context.Context // Done once Drain has begun.
@@ -82,6 +83,7 @@ func NewEdge(config EdgeConfig) (*Edge, error) {
 	e := &Edge{
 		health: health.NewServer(), metrics: config.Metrics, validator: validator, callers: config.Authenticator,
 		limits: newCallerLimits(config.CallerRate, config.CallerConcurrency), logger: config.Logger,
+		denials: newDenials(config.Services.Writer, config.Logger),
 	}
 	e.draining, e.drain = context.WithCancel(context.Background())
 	e.grpc = grpc.NewServer(
@@ -144,6 +146,9 @@ func (e *Edge) Serving(ctx context.Context) bool {
 	answer, err := e.health.Check(ctx, &grpc_health_v1.HealthCheckRequest{})
 	return err == nil && answer.GetStatus() == grpc_health_v1.HealthCheckResponse_SERVING
 }
+
+// KeepRecord writes, until the context ends, how often denials that are on record were repeated.
+func (e *Edge) KeepRecord(ctx context.Context) { e.denials.run(ctx) }
 
 // Drain takes no new call and lets those that run end. Once the context is done it cuts them, and says so.
 func (e *Edge) Drain(ctx context.Context) error {

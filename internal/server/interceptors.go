@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -60,15 +61,24 @@ func translateStreamErrors(
 
 // noteCaller tells the call's log line who calls.
 func noteCaller(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if call, ok := ctx.Value(callKey{}).(*call); ok {
-		call.caller = auth.FromContext(ctx).Subject
-	}
+	rpc.CallOf(ctx).Caller = auth.FromContext(ctx).Subject
 	return handler(ctx, req)
 }
 
-// authorize lets through what the caller may do.
+// authorize lets through what the caller may do, and puts on record what it may not, where doing it would be recorded.
 func (e *Edge) authorize(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	return e.authorizer.Unary(ctx, req, info, handler)
+	answer, err := e.authorizer.Unary(ctx, req, info, handler)
+	var denied auth.Denied
+	if err == nil || !errors.As(err, &denied) {
+		return answer, err
+	}
+	if named, recorded := e.authorizer.Recorded(info.FullMethod, req); recorded {
+		if !loggable(named) {
+			named = ""
+		}
+		e.denials.record(ctx, info.FullMethod, named, denied)
+	}
+	return nil, err
 }
 
 // countRefusals counts answers other than OK by their reason.
@@ -89,9 +99,7 @@ const requestIDKey = "x-request-id"
 // can hold it; it is no reason to refuse a call.
 func withRequestID(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	id := requestID(ctx)
-	if call, ok := ctx.Value(callKey{}).(*call); ok {
-		call.requestID = id
-	}
+	rpc.CallOf(ctx).RequestID = id
 	// It fails only where the answer has begun, which is later than this.
 	_ = grpc.SetHeader(ctx, metadata.MD{requestIDKey: {id}})
 	return handler(ctx, req)

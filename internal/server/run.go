@@ -195,8 +195,11 @@ func (s *server) openEdge() (err error) {
 	if s.Dev {
 		config.TestClock = &rpc.TestClock{Clock: s.store, Sweeper: s.sweeper}
 	}
-	s.edge, err = NewEdge(config)
-	return err
+	if s.edge, err = NewEdge(config); err != nil {
+		return err
+	}
+	s.parts.push("record of denials", background(s.edge.KeepRecord))
+	return nil
 }
 
 // serve answers calls from here on.

@@ -51,10 +51,11 @@ var arrows = map[string][]string{
 	"internal/replay":   {"internal/trace", "gen"},
 	"internal/demo":     {"gen"},
 	// Measures the service from outside, and the naive way on the same tables.
-	"internal/bench": {"internal/localpg", "gen"},
+	"internal/bench": {"internal/localpg", "internal/auth", "internal/dial", "gen"},
 	// Test support.
 	"internal/auth/authtest": {"internal/auth"},
 	"internal/pgtest":        {"internal/localpg", "internal/postgres"},
+	"internal/faults":        everything,
 	"internal/tidy":          {},
 	"internal/e2e":           {},
 }

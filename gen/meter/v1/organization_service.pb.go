@@ -1082,28 +1082,29 @@ const file_meter_v1_organization_service_proto_rawDesc = "" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12=\n" +
 	"\tmember_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bmemberId\"@\n" +
 	"\x14RemoveMemberResponse\x12(\n" +
-	"\x06member\x18\x01 \x01(\v2\x10.meter.v1.MemberR\x06member2\xf6\a\n" +
-	"\x13OrganizationService\x12H\n" +
-	"\aPutPlan\x12\x18.meter.v1.PutPlanRequest\x1a\x19.meter.v1.PutPlanResponse\"\b\x8a\xb5\x18\x04\n" +
-	"\x02\x02\x03\x12H\n" +
+	"\x06member\x18\x01 \x01(\v2\x10.meter.v1.MemberR\x06member2\xff\a\n" +
+	"\x13OrganizationService\x12J\n" +
+	"\aPutPlan\x12\x18.meter.v1.PutPlanRequest\x1a\x19.meter.v1.PutPlanResponse\"\n" +
+	"\x8a\xb5\x18\x06\n" +
+	"\x02\x02\x030\x01\x12H\n" +
 	"\aGetPlan\x12\x18.meter.v1.GetPlanRequest\x1a\x19.meter.v1.GetPlanResponse\"\b\x8a\xb5\x18\x04\n" +
 	"\x02\x02\x03\x12N\n" +
 	"\tListPlans\x12\x1a.meter.v1.ListPlansRequest\x1a\x1b.meter.v1.ListPlansResponse\"\b\x8a\xb5\x18\x04\n" +
-	"\x02\x02\x03\x12~\n" +
-	"\x0fPutOrganization\x12 .meter.v1.PutOrganizationRequest\x1a!.meter.v1.PutOrganizationResponse\"&\x8a\xb5\x18\"\n" +
-	"\x02\x02\x03\x12\x1corganization.organization_id\x12q\n" +
+	"\x02\x02\x03\x12\x80\x01\n" +
+	"\x0fPutOrganization\x12 .meter.v1.PutOrganizationRequest\x1a!.meter.v1.PutOrganizationResponse\"(\x8a\xb5\x18$\n" +
+	"\x02\x02\x03\x12\x1corganization.organization_id0\x01\x12q\n" +
 	"\x0fGetOrganization\x12 .meter.v1.GetOrganizationRequest\x1a!.meter.v1.GetOrganizationResponse\"\x19\x8a\xb5\x18\x15\n" +
 	"\x02\x02\x03\x12\x0forganization_id\x12f\n" +
 	"\x11ListOrganizations\x12\".meter.v1.ListOrganizationsRequest\x1a#.meter.v1.ListOrganizationsResponse\"\b\x8a\xb5\x18\x04\n" +
-	"\x02\x02\x03\x12f\n" +
-	"\tPutMember\x12\x1a.meter.v1.PutMemberRequest\x1a\x1b.meter.v1.PutMemberResponse\" \x8a\xb5\x18\x1c\n" +
-	"\x02\x02\x03\x12\x16member.organization_id\x12c\n" +
+	"\x02\x02\x03\x12h\n" +
+	"\tPutMember\x12\x1a.meter.v1.PutMemberRequest\x1a\x1b.meter.v1.PutMemberResponse\"\"\x8a\xb5\x18\x1e\n" +
+	"\x02\x02\x03\x12\x16member.organization_id0\x01\x12c\n" +
 	"\tGetMember\x12\x1a.meter.v1.GetMemberRequest\x1a\x1b.meter.v1.GetMemberResponse\"\x1d\x8a\xb5\x18\x19\n" +
 	"\x04\x02\x03\x04\x05\x12\x0forganization_id(\x01\x12i\n" +
 	"\vListMembers\x12\x1c.meter.v1.ListMembersRequest\x1a\x1d.meter.v1.ListMembersResponse\"\x1d\x8a\xb5\x18\x19\n" +
-	"\x04\x02\x03\x04\x05\x12\x0forganization_id(\x01\x12h\n" +
-	"\fRemoveMember\x12\x1d.meter.v1.RemoveMemberRequest\x1a\x1e.meter.v1.RemoveMemberResponse\"\x19\x8a\xb5\x18\x15\n" +
-	"\x02\x02\x03\x12\x0forganization_idB\xa5\x01\n" +
+	"\x04\x02\x03\x04\x05\x12\x0forganization_id(\x01\x12j\n" +
+	"\fRemoveMember\x12\x1d.meter.v1.RemoveMemberRequest\x1a\x1e.meter.v1.RemoveMemberResponse\"\x1b\x8a\xb5\x18\x17\n" +
+	"\x02\x02\x03\x12\x0forganization_id0\x01B\xa5\x01\n" +
 	"\fcom.meter.v1B\x18OrganizationServiceProtoP\x01Z:github.com/spillway-metering/spillway/gen/meter/v1;meterv1\xa2\x02\x03MXX\xaa\x02\bMeter.V1\xca\x02\bMeter\\V1\xe2\x02\x14Meter\\V1\\GPBMetadata\xea\x02\tMeter::V1b\x06proto3"
 
 var (

@@ -105,8 +105,11 @@ type Policy struct {
 	// ADMIN and MEMBER may call it only on a plan of kind TEAM, EDUCATION or ENTERPRISE. A solo individual shares nothing with
 	// others, and so has no such table to see.
 	IfPlanIsShared bool `protobuf:"varint,5,opt,name=if_plan_is_shared,json=ifPlanIsShared,proto3" json:"if_plan_is_shared,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What it changes goes on record, with who asked for it, in the transaction of the change; and so does each call of it
+	// that was denied. AuditService lists the record.
+	Recorded      bool `protobuf:"varint,6,opt,name=recorded,proto3" json:"recorded,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Policy) Reset() {
@@ -174,6 +177,13 @@ func (x *Policy) GetIfPlanIsShared() bool {
 	return false
 }
 
+func (x *Policy) GetRecorded() bool {
+	if x != nil {
+		return x.Recorded
+	}
+	return false
+}
+
 var file_meter_v1_policy_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -197,13 +207,14 @@ var File_meter_v1_policy_proto protoreflect.FileDescriptor
 
 const file_meter_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"\x15meter/v1/policy.proto\x12\bmeter.v1\x1a google/protobuf/descriptor.proto\"\xde\x01\n" +
+	"\x15meter/v1/policy.proto\x12\bmeter.v1\x1a google/protobuf/descriptor.proto\"\xfa\x01\n" +
 	"\x06Policy\x12*\n" +
 	"\x05roles\x18\x01 \x03(\x0e2\x14.meter.v1.CallerRoleR\x05roles\x12-\n" +
 	"\x12organization_field\x18\x02 \x01(\tR\x11organizationField\x12!\n" +
 	"\fmember_field\x18\x03 \x01(\tR\vmemberField\x12+\n" +
 	"\x12if_pool_is_visible\x18\x04 \x01(\bR\x0fifPoolIsVisible\x12)\n" +
-	"\x11if_plan_is_shared\x18\x05 \x01(\bR\x0eifPlanIsShared*\xa9\x01\n" +
+	"\x11if_plan_is_shared\x18\x05 \x01(\bR\x0eifPlanIsShared\x12\x1a\n" +
+	"\brecorded\x18\x06 \x01(\bR\brecorded*\xa9\x01\n" +
 	"\n" +
 	"CallerRole\x12\x1b\n" +
 	"\x17CALLER_ROLE_UNSPECIFIED\x10\x00\x12\x1c\n" +

@@ -940,18 +940,18 @@ const file_meter_v1_pool_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"u\n" +
 	"\x19ListAccessChangesResponse\x120\n" +
 	"\achanges\x18\x01 \x03(\v2\x16.meter.v1.AccessChangeR\achanges\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xe0\x05\n" +
-	"\vPoolService\x12S\n" +
-	"\x05TopUp\x12\x16.meter.v1.TopUpRequest\x1a\x17.meter.v1.TopUpResponse\"\x19\x8a\xb5\x18\x15\n" +
-	"\x02\x02\x03\x12\x0forganization_id\x12V\n" +
-	"\x06Refund\x12\x17.meter.v1.RefundRequest\x1a\x18.meter.v1.RefundResponse\"\x19\x8a\xb5\x18\x15\n" +
-	"\x02\x02\x03\x12\x0forganization_id\x12]\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xe8\x05\n" +
+	"\vPoolService\x12U\n" +
+	"\x05TopUp\x12\x16.meter.v1.TopUpRequest\x1a\x17.meter.v1.TopUpResponse\"\x1b\x8a\xb5\x18\x17\n" +
+	"\x02\x02\x03\x12\x0forganization_id0\x01\x12X\n" +
+	"\x06Refund\x12\x17.meter.v1.RefundRequest\x1a\x18.meter.v1.RefundResponse\"\x1b\x8a\xb5\x18\x17\n" +
+	"\x02\x02\x03\x12\x0forganization_id0\x01\x12]\n" +
 	"\aGetPool\x12\x18.meter.v1.GetPoolRequest\x1a\x19.meter.v1.GetPoolResponse\"\x1d\x8a\xb5\x18\x19\n" +
-	"\x04\x02\x03\x04\x05\x12\x0forganization_id \x01\x12e\n" +
-	"\vGrantAccess\x12\x1c.meter.v1.GrantAccessRequest\x1a\x1d.meter.v1.GrantAccessResponse\"\x19\x8a\xb5\x18\x15\n" +
-	"\x02\x03\x04\x12\x0forganization_id\x12h\n" +
-	"\fRevokeAccess\x12\x1d.meter.v1.RevokeAccessRequest\x1a\x1e.meter.v1.RevokeAccessResponse\"\x19\x8a\xb5\x18\x15\n" +
-	"\x02\x03\x04\x12\x0forganization_id\x12{\n" +
+	"\x04\x02\x03\x04\x05\x12\x0forganization_id \x01\x12g\n" +
+	"\vGrantAccess\x12\x1c.meter.v1.GrantAccessRequest\x1a\x1d.meter.v1.GrantAccessResponse\"\x1b\x8a\xb5\x18\x17\n" +
+	"\x02\x03\x04\x12\x0forganization_id0\x01\x12j\n" +
+	"\fRevokeAccess\x12\x1d.meter.v1.RevokeAccessRequest\x1a\x1e.meter.v1.RevokeAccessResponse\"\x1b\x8a\xb5\x18\x17\n" +
+	"\x02\x03\x04\x12\x0forganization_id0\x01\x12{\n" +
 	"\x11ListLedgerEntries\x12\".meter.v1.ListLedgerEntriesRequest\x1a#.meter.v1.ListLedgerEntriesResponse\"\x1d\x8a\xb5\x18\x19\n" +
 	"\x04\x02\x03\x04\x05\x12\x0forganization_id \x01\x12w\n" +
 	"\x11ListAccessChanges\x12\".meter.v1.ListAccessChangesRequest\x1a#.meter.v1.ListAccessChangesResponse\"\x19\x8a\xb5\x18\x15\n" +

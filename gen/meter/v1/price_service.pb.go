@@ -733,10 +733,11 @@ const file_meter_v1_price_service_proto_rawDesc = "" +
 	"\x18TOKEN_CLASS_CACHED_INPUT\x10\x02\x12\x1b\n" +
 	"\x17TOKEN_CLASS_CACHE_WRITE\x10\x03\x12\x16\n" +
 	"\x12TOKEN_CLASS_OUTPUT\x10\x04\x12\x19\n" +
-	"\x15TOKEN_CLASS_REASONING\x10\x052\xf4\x02\n" +
-	"\fPriceService\x12W\n" +
-	"\fPutPriceBook\x12\x1d.meter.v1.PutPriceBookRequest\x1a\x1e.meter.v1.PutPriceBookResponse\"\b\x8a\xb5\x18\x04\n" +
-	"\x02\x02\x03\x12W\n" +
+	"\x15TOKEN_CLASS_REASONING\x10\x052\xf6\x02\n" +
+	"\fPriceService\x12Y\n" +
+	"\fPutPriceBook\x12\x1d.meter.v1.PutPriceBookRequest\x1a\x1e.meter.v1.PutPriceBookResponse\"\n" +
+	"\x8a\xb5\x18\x06\n" +
+	"\x02\x02\x030\x01\x12W\n" +
 	"\fGetPriceBook\x12\x1d.meter.v1.GetPriceBookRequest\x1a\x1e.meter.v1.GetPriceBookResponse\"\b\x8a\xb5\x18\x04\n" +
 	"\x02\x02\x03\x12]\n" +
 	"\x0eListPriceBooks\x12\x1f.meter.v1.ListPriceBooksRequest\x1a .meter.v1.ListPriceBooksResponse\"\b\x8a\xb5\x18\x04\n" +
