@@ -36,7 +36,7 @@ bench: build ## Measure turns a second, beside the ceilings of the same run (5 m
 ##@ Check it
 
 .PHONY: test
-test: gcc postgres check-generated lint tidy ## Everything that must be green: the checks below, then every test under -race
+test: gcc postgres check-generated lint vulnerabilities tidy ## Everything that must be green: the checks below, then every test under -race
 	go test -race $(TEST_FLAGS) ./...
 
 .PHONY: lint
@@ -58,6 +58,10 @@ lint-go: bin/golangci-lint ## golangci-lint; .golangci.yml explains every except
 .PHONY: tidy
 tidy: ## The rules of the house: imports, sizes, comments, in a second
 	go test -count=1 ./internal/tidy
+
+.PHONY: vulnerabilities
+vulnerabilities: bin/govulncheck ## Known vulnerabilities in what the programs call, where the list of them can be reached
+	@tools/vulnerabilities
 
 .PHONY: check-generated
 check-generated: bin/buf ## gen/ is what `make generate` makes
@@ -103,7 +107,8 @@ postgres:
 bin/buf: tools/buf/go.mod tools/buf/go.sum
 bin/golangci-lint: tools/golangci-lint/go.mod tools/golangci-lint/go.sum
 bin/grpcurl: tools/grpcurl/go.mod tools/grpcurl/go.sum
-bin/buf bin/golangci-lint bin/grpcurl:
+bin/govulncheck: tools/govulncheck/go.mod tools/govulncheck/go.sum
+bin/buf bin/golangci-lint bin/grpcurl bin/govulncheck:
 	@echo 'Building $(@F), once; go.mod in tools/$(@F) pins its version'
 	go build -C tools/$(@F) -o $(CURDIR)/bin/ tool
 	@touch $@

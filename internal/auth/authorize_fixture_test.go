@@ -2,20 +2,17 @@ package auth_test
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 
 	_ "github.com/spillway-metering/spillway/gen/meter/testing/v1" // Its service is one of those that are tried.
 	"github.com/spillway-metering/spillway/internal/auth"
+	"github.com/spillway-metering/spillway/internal/auth/authtest"
 	"github.com/spillway-metering/spillway/internal/meter"
 	"github.com/spillway-metering/spillway/internal/rpc"
 )
@@ -24,7 +21,7 @@ import (
 func newAuthorizer(t *testing.T) (*auth.Authorizer, *directory) {
 	t.Helper()
 	served := map[string]grpc.ServiceInfo{"grpc.health.v1.Health": {}}
-	for _, method := range meterMethods(t) {
+	for _, method := range authtest.Methods(t) {
 		served[string(method.Parent().FullName())] = grpc.ServiceInfo{}
 	}
 	directory := newDirectory()
@@ -35,29 +32,6 @@ func newAuthorizer(t *testing.T) (*auth.Authorizer, *directory) {
 	return authorizer, directory
 }
 
-// meterMethods are all RPCs of all services of the contract, found in its descriptors so that none is forgotten.
-func meterMethods(t *testing.T) (methods []protoreflect.MethodDescriptor) {
-	t.Helper()
-	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
-		for i := range file.Services().Len() {
-			if service := file.Services().Get(i); strings.HasPrefix(string(service.FullName()), "meter.") {
-				for j := range service.Methods().Len() {
-					methods = append(methods, service.Methods().Get(j))
-				}
-			}
-		}
-		return true
-	})
-	if len(methods) == 0 {
-		t.Fatal("the contract has no RPC")
-	}
-	return methods
-}
-
-func fullName(method protoreflect.MethodDescriptor) string {
-	return fmt.Sprintf("/%s/%s", method.Parent().FullName(), method.Name())
-}
-
 // call makes a call as the server does, and answers its error as the caller gets it.
 func call(ctx context.Context, authorizer *auth.Authorizer, method string, request any) error {
 	info := &grpc.UnaryServerInfo{FullMethod: method}
@@ -65,32 +39,6 @@ func call(ctx context.Context, authorizer *auth.Authorizer, method string, reque
 		return authorizer.Unary(ctx, request, info, func(context.Context, any) (any, error) { return nil, nil })
 	})
 	return err
-}
-
-// requestOf is a method's request that names the target in all its fields, wherever the declaration looks for it.
-func requestOf(t *testing.T, method protoreflect.MethodDescriptor, at target) proto.Message {
-	t.Helper()
-	found, err := protoregistry.GlobalTypes.FindMessageByName(method.Input().FullName())
-	if err != nil {
-		t.Fatal(err)
-	}
-	request := found.New()
-	name(request, at)
-	fields := method.Input().Fields()
-	for i := range fields.Len() {
-		if f := fields.Get(i); f.Message() != nil && !f.IsList() && !f.IsMap() {
-			name(request.Mutable(f).Message(), at)
-		}
-	}
-	return request.Interface()
-}
-
-func name(m protoreflect.Message, at target) {
-	for field, value := range map[protoreflect.Name]string{"organization_id": at.organization, "member_id": at.member} {
-		if f := m.Descriptor().Fields().ByName(field); f != nil {
-			m.Set(f, protoreflect.ValueOfString(value))
-		}
-	}
 }
 
 func marshal(t *testing.T, err error) string {

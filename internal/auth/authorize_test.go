@@ -3,7 +3,6 @@ package auth_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 
@@ -15,47 +14,16 @@ import (
 
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
 	"github.com/spillway-metering/spillway/internal/auth"
+	"github.com/spillway-metering/spillway/internal/auth/authtest"
 	"github.com/spillway-metering/spillway/internal/meter"
 	"github.com/spillway-metering/spillway/internal/rpc"
 )
 
-// When an owner or admin, or a plain member, of an organization may call an RPC for it.
-const (
-	never    = "never"
-	always   = "always"
-	itself   = "where the request names the caller's own seat"
-	ifShown  = "where members see the pool, and on an INDIVIDUAL plan"
-	ifShared = "on a plan that several people share"
-)
-
-// row is who may call some RPCs.
-type row struct {
-	rpcs          string
-	anywhere      string // Roles that may call them for every organization.
-	admin, member string
-}
-
-// table is "Who may see and do what" of the semantics, RPC by RPC. It is written down here once more, and not read from
-// the contract's declarations: they are what it is to find wrong.
-var table = []row{
-	{"Reserve Commit Release Extend GetReservation ListReservations", "orchestrator operator", never, never},
-	{"TopUp Refund", "billing operator", never, never},
-	{"GrantAccess RevokeAccess ListAccessChanges", "operator", always, never},
-	{"GetPool ListLedgerEntries", "billing operator", always, ifShown},
-	{"GetMeter", "operator", always, itself},
-	{"GetMember ListMembers", "billing operator", ifShared, ifShared},
-	{"PutPlan GetPlan ListPlans", "billing operator", never, never},
-	{"PutOrganization GetOrganization ListOrganizations", "billing operator", never, never},
-	{"PutMember RemoveMember", "billing operator", never, never},
-	{"PutPriceBook GetPriceBook ListPriceBooks Quote", "billing operator", never, never},
-	{"GetTime Advance SetTime", "operator", never, never},
-}
-
-// caller is one who tries, and what the table calls it: "" if it may do nothing whatever its credentials say.
+// caller is one who tries, and what the table calls it: zero if it may do nothing whatever its credentials say.
 type caller struct {
 	name     string
 	identity auth.Identity
-	is       string
+	is       auth.Role
 }
 
 // callersOf are a caller of every sort; those of one organization are of the one given.
@@ -64,22 +32,22 @@ func callersOf(organization string) []caller {
 		return auth.Identity{Subject: "who", Issuer: "test", Role: role, OrganizationID: organization, MemberID: member}
 	}
 	return []caller{
-		{"orchestrator", auth.Identity{Subject: "who", Role: auth.Orchestrator}, "orchestrator"},
-		{"billing", auth.Identity{Subject: "who", Role: auth.Billing}, "billing"},
-		{"operator", auth.Identity{Subject: "who", Role: auth.Operator}, "operator"},
-		{"operator for somebody", auth.Identity{Subject: "who", Role: auth.Operator, ActingFor: "mia"}, "operator"},
-		{"owner", of(auth.Admin, "olga"), "admin"},
-		{"admin", of(auth.Admin, "adam"), "admin"},
-		{"member", of(auth.Member, "mia"), "member"},
-		{"admin with a member's token", of(auth.Member, "adam"), "member"},
-		{"member who says admin", of(auth.Admin, "mia"), ""},
-		{"removed owner", of(auth.Admin, "oskar"), ""},
-		{"removed admin", of(auth.Admin, "ada"), ""},
-		{"removed member", of(auth.Member, "rita"), ""},
-		{"stranger who says admin", of(auth.Admin, "nobody"), ""},
-		{"stranger who says member", of(auth.Member, "nobody"), ""},
-		{"role of a later version", of(auth.Member+1, "mia"), ""},
-		{"no member", of(auth.Member, ""), ""},
+		{"orchestrator", auth.Identity{Subject: "who", Role: auth.Orchestrator}, auth.Orchestrator},
+		{"billing", auth.Identity{Subject: "who", Role: auth.Billing}, auth.Billing},
+		{"operator", auth.Identity{Subject: "who", Role: auth.Operator}, auth.Operator},
+		{"operator for somebody", auth.Identity{Subject: "who", Role: auth.Operator, ActingFor: "mia"}, auth.Operator},
+		{"owner", of(auth.Admin, "olga"), auth.Admin},
+		{"admin", of(auth.Admin, "adam"), auth.Admin},
+		{"member", of(auth.Member, "mia"), auth.Member},
+		{"admin with a member's token", of(auth.Member, "adam"), auth.Member},
+		{"member who says admin", of(auth.Admin, "mia"), 0},
+		{"removed owner", of(auth.Admin, "oskar"), 0},
+		{"removed admin", of(auth.Admin, "ada"), 0},
+		{"removed member", of(auth.Member, "rita"), 0},
+		{"stranger who says admin", of(auth.Admin, "nobody"), 0},
+		{"stranger who says member", of(auth.Member, "nobody"), 0},
+		{"role of a later version", of(auth.Member+1, "mia"), 0},
+		{"no member", of(auth.Member, ""), 0},
 	}
 }
 
@@ -87,30 +55,33 @@ func callersOf(organization string) []caller {
 // the pool shown and not, and wants exactly what the table says.
 func TestTable(t *testing.T) {
 	authorizer, directory := newAuthorizer(t)
-	methods := meterMethods(t)
-	for _, method := range methods {
+	rows := authtest.Table(t)
+	for _, method := range authtest.Methods(t) {
 		t.Run(string(method.FullName()), func(t *testing.T) {
 			for _, own := range directory.own() {
 				for _, who := range callersOf(own) {
-					for _, target := range targets(own, who.identity.MemberID) {
-						try(t, authorizer, directory, method, who, own, target)
+					for _, at := range targets(own, who.identity.MemberID) {
+						wanted := rows[method.FullName()].Allows(who.is, who.calls(own, at))
+						try(t, authorizer, directory, method, who, own, at, wanted)
 					}
 				}
 			}
 		})
 	}
-	if len(methods) != len(tabled(t)) {
-		t.Errorf("the contract has %d RPCs, the table %d", len(methods), len(tabled(t)))
+}
+
+// calls is what the table asks of a call by a caller of its own organization.
+func (c caller) calls(own string, at authtest.Target) authtest.Call {
+	return authtest.Call{
+		Own: at.Organization == own, Itself: at.Member == c.identity.MemberID,
+		Shown: strings.HasSuffix(own, "open"), Shared: !strings.HasPrefix(own, "individual"),
 	}
 }
 
-// target is whom a request names.
-type target struct{ organization, member string }
-
-func targets(own, self string) (all []target) {
+func targets(own, self string) (all []authtest.Target) {
 	for _, organization := range []string{own, "elsewhere", "nowhere", ""} {
 		for _, member := range []string{self, "mia", "olga", "nobody", ""} {
-			all = append(all, target{organization, member})
+			all = append(all, authtest.Target{Organization: organization, Member: member})
 		}
 	}
 	return all
@@ -119,12 +90,12 @@ func targets(own, self string) (all []target) {
 // try makes one call and judges what became of it.
 func try(
 	t *testing.T, authorizer *auth.Authorizer, directory *directory, method protoreflect.MethodDescriptor, who caller,
-	own string, at target,
+	own string, at authtest.Target, wanted bool,
 ) {
 	t.Helper()
-	wanted := may(t, method, who, own, at)
 	directory.lookups = 0
-	err := call(auth.NewContext(t.Context(), who.identity), authorizer, fullName(method), requestOf(t, method, at))
+	ctx := auth.NewContext(t.Context(), who.identity)
+	err := call(ctx, authorizer, authtest.FullMethod(method), authtest.Request(t, method, at))
 	if (err == nil) != wanted {
 		t.Fatalf("%s of %s, for %+v: may %v, got %v", who.name, own, at, wanted, err)
 	}
@@ -134,7 +105,7 @@ func try(
 	if got := marshal(t, err); got != denial {
 		t.Fatalf("%s of %s, for %+v: got other bytes than of every denial: %v", who.name, own, at, err)
 	}
-	if at.organization != own && directory.lookups != 0 {
+	if at.Organization != own && directory.lookups != 0 {
 		t.Fatalf("%s of %s, for %+v: refused after %d look-ups", who.name, own, at, directory.lookups)
 	}
 }
@@ -149,55 +120,12 @@ var denial = func() string {
 	return encode(detailed)
 }()
 
-// may is what the table says.
-func may(t *testing.T, method protoreflect.MethodDescriptor, who caller, own string, at target) bool {
-	t.Helper()
-	row, ok := tabled(t)[string(method.Name())]
-	if !ok {
-		t.Fatalf("%s is not in the table", method.FullName())
-	}
-	when := map[string]string{"admin": row.admin, "member": row.member}[who.is]
-	if when == "" {
-		return who.is != "" && slices.Contains(strings.Fields(row.anywhere), who.is)
-	}
-	if at.organization != own {
-		return false
-	}
-	individual := strings.HasPrefix(own, "individual")
-	switch when {
-	case always:
-		return true
-	case itself:
-		return at.member == who.identity.MemberID
-	case ifShown:
-		return individual || strings.HasSuffix(own, "open")
-	case ifShared:
-		return !individual
-	default:
-		return false
-	}
-}
-
-// tabled is the table's row of each RPC.
-func tabled(t *testing.T) map[string]row {
-	t.Helper()
-	rows := map[string]row{}
-	for _, r := range table {
-		for _, name := range strings.Fields(r.rpcs) {
-			if _, twice := rows[name]; twice {
-				t.Fatalf("%s is in the table twice", name)
-			}
-			rows[name] = r
-		}
-	}
-	return rows
-}
-
 // TestNobody: without an identity there is nothing but health and reflection.
 func TestNobody(t *testing.T) {
 	authorizer, _ := newAuthorizer(t)
-	for _, method := range meterMethods(t) {
-		err := call(t.Context(), authorizer, fullName(method), requestOf(t, method, target{"team-open", "mia"}))
+	for _, method := range authtest.Methods(t) {
+		request := authtest.Request(t, method, authtest.Target{Organization: "team-open", Member: "mia"})
+		err := call(t.Context(), authorizer, authtest.FullMethod(method), request)
 		if status.Code(err) != codes.Unauthenticated {
 			t.Errorf("%s: got %v", method.FullName(), err)
 		}

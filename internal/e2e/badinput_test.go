@@ -83,7 +83,8 @@ func methods() (all []protoreflect.MethodDescriptor) {
 	for _, file := range []protoreflect.FileDescriptor{
 		meterv1.File_meter_v1_metering_service_proto, meterv1.File_meter_v1_organization_service_proto,
 		meterv1.File_meter_v1_pool_service_proto, meterv1.File_meter_v1_usage_service_proto,
-		meterv1.File_meter_v1_price_service_proto, testingv1.File_meter_testing_v1_test_clock_service_proto,
+		meterv1.File_meter_v1_price_service_proto, meterv1.File_meter_v1_audit_service_proto,
+		testingv1.File_meter_testing_v1_test_clock_service_proto,
 	} {
 		for i := range file.Services().Len() {
 			service := file.Services().Get(i).Methods()

@@ -150,6 +150,7 @@ func poolSamples() []proto.Message {
 		&meterv1.RevokeAccessRequest{OrganizationId: acme, MemberId: seat(1)},
 		&meterv1.ListLedgerEntriesRequest{OrganizationId: acme, PageSize: 10},
 		&meterv1.ListAccessChangesRequest{OrganizationId: acme, MemberId: seat(0), PageSize: 10},
+		&meterv1.ListAuditEntriesRequest{OrganizationId: acme, PageSize: 10},
 	}
 }
 

@@ -178,11 +178,12 @@ func dataDir(t testing.TB) string {
 	return dir
 }
 
-// output keeps what a program writes, and hands on the address of a ready line.
+// output keeps what a program writes, and hands on the address of its first ready line.
 type output struct {
-	mu    sync.Mutex
-	text  bytes.Buffer
-	ready chan string
+	mu     sync.Mutex
+	text   bytes.Buffer
+	handed bool
+	ready  chan string
 }
 
 var readyLine = regexp.MustCompile(`(?m)^ready: meter\.v1 on (\S+)\n`)
@@ -192,9 +193,12 @@ func newOutput() *output { return &output{ready: make(chan string, 1)} }
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	before := readyLine.Match(o.text.Bytes())
 	n, err := o.text.Write(p)
-	if found := readyLine.FindSubmatch(o.text.Bytes()); found != nil && !before {
+	if o.handed {
+		return n, err
+	}
+	if found := readyLine.FindSubmatch(o.text.Bytes()); found != nil {
+		o.handed = true
 		o.ready <- string(found[1])
 	}
 	return n, err

@@ -101,10 +101,15 @@ func (s *Store) record(
 	return err
 }
 
-// AuditEntries lists a record in order of sequence: an organization's, or the service's own for an empty id. An
-// organization that has none, as one that does not exist, has an empty record.
-func (s *Store) AuditEntries(ctx context.Context, organizationID string, after int64, limit int) ([]meter.AuditEntry, error) {
-	return list(ctx, s, auditTargets, readAuditEntries, organizationID, after, limit)
+// AuditEntries lists a record in order of sequence: an organization's, or the service's own for an empty id.
+func (s *Store) AuditEntries(
+	ctx context.Context, organizationID string, after int64, limit int,
+) ([]meter.AuditEntry, error) {
+	entries, err := list(ctx, s, auditTargets, readAuditEntries, organizationID, after, limit)
+	if err != nil || len(entries) > 0 || organizationID == "" {
+		return entries, err
+	}
+	return nil, s.orNoOrganization(ctx, nil, organizationID)
 }
 
 func auditValues(e meter.AuditEntry) []any {

@@ -28,11 +28,11 @@ const (
 //
 // AuditService shows what privileged callers did, and what they were denied.
 //
-// It only reads, so every RPC may be sent again. Every RPC answers INVALID_FIELD, UNAUTHENTICATED, PERMISSION_DENIED,
-// RATE_LIMITED, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+// It only reads, so every RPC may be sent again. Every RPC answers INVALID_FIELD, ORGANIZATION_NOT_FOUND,
+// UNAUTHENTICATED, PERMISSION_DENIED, RATE_LIMITED, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
 type AuditServiceClient interface {
 	// ListAuditEntries lists a record in order of sequence: an organization's, for operators and the organization's admins, or
-	// the service's own, for operators. A record without entries, as that of an organization that does not exist, is empty.
+	// the service's own, for operators.
 	ListAuditEntries(ctx context.Context, in *ListAuditEntriesRequest, opts ...grpc.CallOption) (*ListAuditEntriesResponse, error)
 }
 
@@ -60,11 +60,11 @@ func (c *auditServiceClient) ListAuditEntries(ctx context.Context, in *ListAudit
 //
 // AuditService shows what privileged callers did, and what they were denied.
 //
-// It only reads, so every RPC may be sent again. Every RPC answers INVALID_FIELD, UNAUTHENTICATED, PERMISSION_DENIED,
-// RATE_LIMITED, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+// It only reads, so every RPC may be sent again. Every RPC answers INVALID_FIELD, ORGANIZATION_NOT_FOUND,
+// UNAUTHENTICATED, PERMISSION_DENIED, RATE_LIMITED, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
 type AuditServiceServer interface {
 	// ListAuditEntries lists a record in order of sequence: an organization's, for operators and the organization's admins, or
-	// the service's own, for operators. A record without entries, as that of an organization that does not exist, is empty.
+	// the service's own, for operators.
 	ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error)
 	mustEmbedUnimplementedAuditServiceServer()
 }
