@@ -1,9 +1,14 @@
 // Package pgtest gives tests a real PostgreSQL: one private server for each test binary, and a migrated database for each
 // test that asks, cloned from a template. A test that cannot have one fails.
+//
+// The databases have the roles of deploy/roles.sql, as in production: the template is migrated by the migration role, and
+// what a test gets is a login with the service's rights and no more. Where a test must do what the service cannot, such
+// as change a record, it says so with As.
 package pgtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -42,7 +47,7 @@ func Main(m *testing.M, use func(*Server)) int {
 	return m.Run()
 }
 
-// Start makes and starts a server with a migrated template. Stop must be called.
+// Start makes and starts a server with the roles and a migrated template. Stop must be called.
 func Start() (*Server, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
@@ -60,7 +65,7 @@ func Start() (*Server, error) {
 		return nil, err
 	}
 	s := &Server{dir: dir, server: server}
-	if err := postgres.Migrate(ctx, server.URL()); err != nil {
+	if err := s.migrateTemplate(ctx); err != nil {
 		s.Stop()
 		return nil, err
 	}
@@ -75,38 +80,68 @@ func (s *Server) Stop() {
 	_ = os.RemoveAll(s.dir)
 }
 
-// Database is the connection string of a migrated database of the test's own. It is dropped with the test.
+// Database is the connection string of a migrated database of the test's own, for a login that has the service's rights
+// only. It is dropped with the test.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("%s_%d", template, s.cloned.Add(1))
 	s.admin(t, "CREATE DATABASE "+name+" TEMPLATE "+template)
 	t.Cleanup(func() { s.admin(t, "DROP DATABASE "+name+" WITH (FORCE)") })
-	return inDatabase(s.server.URL(), name)
+	database := inDatabase(s.server.URL(), name)
+	// Who may connect does not come with a template.
+	if err := ApplyRoles(t.Context(), As(Superuser, database)); err != nil {
+		t.Fatal(err)
+	}
+	return As(Service, database)
 }
 
-// Admin is the connection string of the server's own database, outside every test's.
+// Admin is the connection string of the server's own database, outside every test's, for its superuser.
 func (s *Server) Admin() string { return inDatabase(s.server.URL(), "postgres") }
+
+// migrateTemplate goes the way of an operator: roles, migration, roles of the tables that it made.
+func (s *Server) migrateTemplate(ctx context.Context) error {
+	if err := ApplyRoles(ctx, s.server.URL()); err != nil {
+		return err
+	}
+	if err := run(ctx, s.server.URL(), makeLogins); err != nil {
+		return fmt.Errorf("making the tests' logins: %w", err)
+	}
+	if err := postgres.Migrate(ctx, As(Migrator, s.server.URL())); err != nil {
+		return err
+	}
+	return ApplyRoles(ctx, s.server.URL())
+}
 
 func (s *Server) admin(t testing.TB, sql string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, s.Admin())
-	if err != nil {
-		t.Fatalf("the tests' PostgreSQL cannot be reached: %v", err)
-	}
-	defer func() { _ = conn.Close(ctx) }()
-	if _, err := conn.Exec(ctx, sql); err != nil {
+	if err := run(ctx, s.Admin(), sql); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
 }
 
+// run connects to a database and runs statements there.
+func run(ctx context.Context, url, sql string) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return fmt.Errorf("the tests' PostgreSQL cannot be reached: %w", err)
+	}
+	_, err = conn.Exec(ctx, sql)
+	return errors.Join(err, conn.Close(ctx))
+}
+
 // inDatabase is a connection string with another database in it.
 func inDatabase(connection, name string) string {
+	return rewrite(connection, func(u *url.URL) { u.Path = "/" + name })
+}
+
+// rewrite is a connection string with something changed.
+func rewrite(connection string, change func(*url.URL)) string {
 	u, err := url.Parse(connection)
 	if err != nil {
 		panic(err) // localpg made it.
 	}
-	u.Path = "/" + name
+	change(u)
 	return u.String()
 }

@@ -91,7 +91,7 @@ func TestNewOrganizationsAreAddedInOrder(t *testing.T) {
 	store := openAt(t, postgres.Config{URL: server.Database(t)})
 	conn := connect(t, store)
 	exec(t, conn, `CREATE TABLE added (n bigserial, id text);
-		CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+		CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
 			'BEGIN INSERT INTO added (id) VALUES (NEW.organization_id); RETURN NEW; END';
 		CREATE TRIGGER note BEFORE INSERT ON organization FOR EACH ROW EXECUTE FUNCTION note()`)
 	l := found(t, store)

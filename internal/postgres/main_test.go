@@ -39,7 +39,7 @@ func within(t testing.TB) context.Context {
 	return ctx
 }
 
-// open is a store on a database of the test's own, with the test clock.
+// open is a store on a database of the test's own, with the test clock and the rights of the service.
 func open(t testing.TB) *postgres.Store {
 	t.Helper()
 	return openAt(t, postgres.Config{URL: server.Database(t), TestClock: true})
@@ -149,7 +149,7 @@ func newID() meter.UUID { return uuid.Must(uuid.NewV7()) }
 // connect is a connection of the test's own to a store's database, on which it may do as it likes.
 func connect(t testing.TB, store *postgres.Store) *pgx.Conn {
 	t.Helper()
-	conn, err := pgx.Connect(within(t), store.Writers().ConnString())
+	conn, err := pgx.Connect(within(t), pgtest.As(pgtest.Superuser, store.Writers().ConnString()))
 	if err != nil {
 		t.Fatal(err)
 	}

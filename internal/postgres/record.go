@@ -123,8 +123,11 @@ func auditValues(e meter.AuditEntry) []any {
 func auditTargets(e *meter.AuditEntry) []any {
 	a := &e.Actor
 	return []any{
-		&e.OrganizationID, &e.Sequence, instant{&e.At}, &a.Subject, &a.Issuer, &a.ActingFor, &a.Role, &a.Method, &a.RequestID,
-		&e.MemberID, (*int16)(&e.Outcome), &e.Before, &e.After, &e.Reason, &e.Named, &e.Attempts, auditHash{&e.Hash},
+		&e.OrganizationID, &e.Sequence,
+		instant{&e.At},
+		&a.Subject, &a.Issuer, &a.ActingFor, &a.Role, &a.Method, &a.RequestID,
+		&e.MemberID, (*int16)(&e.Outcome), &e.Before, &e.After, &e.Reason, &e.Named, &e.Attempts,
+		auditHash{&e.Hash},
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spillway-metering/spillway/internal/audit/audittest"
 	"github.com/spillway-metering/spillway/internal/meter"
-	"github.com/spillway-metering/spillway/internal/pgtest"
 	"github.com/spillway-metering/spillway/internal/postgres"
 )
 
@@ -53,7 +52,7 @@ func TestTheRecordIsStored(t *testing.T) {
 	}
 	_, err := store.AuditEntries(within(t), "unknown", 0, 1)
 	mustBe(t, err, meter.OrganizationNotFound)
-	audittest.Check(t, pgtest.As(pgtest.Superuser, store.Writers().ConnString()))
+	audittest.Check(t, store.Writers().ConnString())
 }
 
 // TestWithoutACommitNothingIsOnRecord: the entry is part of the transaction of the change.
@@ -98,7 +97,7 @@ func TestPlansAndPriceBooksGoOnTheServicesRecord(t *testing.T) {
 		got[3].Before != got[2].After || got[3].After != `{"price_book_id":"list","version":2}` || got[3].Actor != by {
 		t.Errorf("on record is %+v", got)
 	}
-	audittest.Check(t, pgtest.As(pgtest.Superuser, store.Writers().ConnString()))
+	audittest.Check(t, store.Writers().ConnString())
 }
 
 // TestManyWritersMakeOneChain: several processes write to the service's record, by lanes and beside them, and to that of an
@@ -137,5 +136,5 @@ func TestManyWritersMakeOneChain(t *testing.T) {
 			t.Errorf("%q has %d entries, not %d", organization, got, want)
 		}
 	}
-	audittest.Check(t, pgtest.As(pgtest.Superuser, first.Writers().ConnString()))
+	audittest.Check(t, first.Writers().ConnString())
 }
