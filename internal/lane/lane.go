@@ -2,7 +2,7 @@
 // pays for lock, round trips and fsync once. An idle lane adds no wait: a lone command is a batch of one.
 //
 // An organization always belongs to one lane of a process, a lane has at most one transaction in flight, and lanes run in
-// parallel. Between processes the organizations' row locks are the only guard, so any number of them work side by side.
+// parallel. Organizations take turns in a lane (queue.go), so that a noisy one does not keep others waiting. Between processes the organizations' row locks are the only guard, so any number of them work side by side.
 package lane
 
 import (
@@ -33,7 +33,8 @@ type Session interface {
 type Config struct {
 	// MaxBatch is how many commands one transaction takes at most. Default 512.
 	MaxBatch int
-	// QueueLength is how many commands wait in one lane at most; one more is refused at once. Default 4096.
+	// QueueLength is how many commands wait in one lane at most; when it is full, one is refused at once: the new one, or the
+	// newest of the organization that has most waiting. Default 4096.
 	QueueLength int
 	// MaxQueueAge is how long a command waits at most; an older one is refused unapplied. Default 3 s.
 	MaxQueueAge time.Duration
@@ -61,9 +62,6 @@ type Lanes struct {
 	lanes   []*worker
 	seed    maphash.Seed
 	running sync.WaitGroup
-
-	mu     sync.RWMutex // Held for reading while a command is queued, for writing to close.
-	closed bool
 }
 
 // New starts a lane on each session. Close ends them, and the sessions with them.
@@ -71,7 +69,7 @@ func New(sessions []Session, config Config) *Lanes {
 	config = config.withDefaults()
 	l := &Lanes{config: config, seed: maphash.MakeSeed()}
 	for _, session := range sessions {
-		w := &worker{config: config, session: session, queue: make(chan *item, config.QueueLength)}
+		w := &worker{config: config, session: session, queue: newQueue(config.QueueLength)}
 		l.lanes = append(l.lanes, w)
 		l.running.Go(w.run)
 	}
@@ -103,30 +101,22 @@ func setDefault[T comparable](field *T, value T) {
 // leaves it to be applied or not; the same command again is the same as once.
 func (l *Lanes) Do(ctx context.Context, c meter.Command) (meter.Outcome, error) {
 	it := &item{ctx: ctx, command: c, queued: time.Now(), done: make(chan struct{})}
-	if err := l.enqueue(it); err != nil {
-		return meter.Outcome{}, err
+	if err := l.laneOf(c.Organization()).queue.push(it); err != nil {
+		return noOutcome, err
 	}
 	select {
 	case <-it.done:
 		return it.outcome, it.err
 	case <-ctx.Done():
-		return meter.Outcome{}, ctx.Err()
+		return noOutcome, ctx.Err()
 	}
 }
 
-func (l *Lanes) enqueue(it *item) error {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if l.closed {
-		return &meter.Refusal{Reason: meter.Unavailable, Cause: errClosed}
-	}
-	select {
-	case l.laneOf(it.command.Organization()).queue <- it:
-		return nil
-	default:
-		return &meter.Refusal{Reason: meter.Overloaded, Cause: errFull}
-	}
-}
+// noOutcome is that of a command that was not applied.
+var noOutcome meter.Outcome
+
+// overloaded is what a command is told that finds no place, or loses it.
+func overloaded(cause error) error { return &meter.Refusal{Reason: meter.Overloaded, Cause: cause} }
 
 var (
 	errClosed = errors.New("the lanes are closed")
@@ -142,7 +132,7 @@ func (l *Lanes) laneOf(organization string) *worker {
 func (l *Lanes) Queued() int {
 	n := 0
 	for _, w := range l.lanes {
-		n += len(w.queue)
+		n += w.queue.len()
 	}
 	return n
 }
@@ -150,14 +140,9 @@ func (l *Lanes) Queued() int {
 // Close refuses new commands, lets those that wait be carried, and ends the lanes. It answers the context's error if
 // that takes longer than the context lasts.
 func (l *Lanes) Close(ctx context.Context) error {
-	l.mu.Lock()
-	if !l.closed {
-		l.closed = true
-		for _, w := range l.lanes {
-			close(w.queue)
-		}
+	for _, w := range l.lanes {
+		w.queue.close()
 	}
-	l.mu.Unlock()
 	ended := make(chan struct{})
 	go func() {
 		l.running.Wait()

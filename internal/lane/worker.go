@@ -2,6 +2,7 @@ package lane
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spillway-metering/spillway/internal/meter"
@@ -12,6 +13,7 @@ type item struct {
 	ctx     context.Context // The caller's: looked at once, before the command is taken into a batch.
 	command meter.Command
 	queued  time.Time
+	number  int64         // In order of arrival at its lane.
 	done    chan struct{} // Closed once outcome and err are set.
 	outcome meter.Outcome
 	err     error
@@ -26,48 +28,34 @@ func (it *item) answer(o meter.Outcome, err error) {
 type worker struct {
 	config  Config
 	session Session
-	queue   chan *item
+	queue   *queue
 }
 
 // run carries batch after batch until the queue is closed and empty.
 func (w *worker) run() {
 	defer w.session.Close()
-	for it := range w.queue {
-		if batch := w.gather(it); len(batch) > 0 {
+	for {
+		taken := w.queue.next(w.config.MaxBatch)
+		if taken == nil {
+			return
+		}
+		if batch := slices.DeleteFunc(taken, w.late); len(batch) > 0 {
 			w.carry(batch)
 		}
 	}
 }
 
-// gather takes what waits behind the first command, without waiting for more.
-func (w *worker) gather(first *item) []*item {
-	batch := w.take(nil, first)
-	for len(batch) < w.config.MaxBatch {
-		select {
-		case it, open := <-w.queue:
-			if !open {
-				return batch
-			}
-			batch = w.take(batch, it)
-		default:
-			return batch
-		}
-	}
-	return batch
-}
-
-// take adds a command to a batch, unless it waited too long or its caller has gone: it was not applied then, and will
-// not be.
-func (w *worker) take(batch []*item, it *item) []*item {
+// late answers a command that waited too long, or whose caller has gone: it was not applied, and will not be.
+func (w *worker) late(it *item) bool {
 	switch {
 	case it.ctx.Err() != nil:
-		it.answer(meter.Outcome{}, it.ctx.Err())
+		it.answer(noOutcome, it.ctx.Err())
 	case time.Since(it.queued) > w.config.MaxQueueAge:
-		it.answer(meter.Outcome{}, &meter.Refusal{Reason: meter.Overloaded, Cause: errOld})
+		it.answer(noOutcome, overloaded(errOld))
 	default:
-		batch = append(batch, it)
+		return false
 	}
-	return batch
+	return true
 }
 
 // carry applies a batch, again while the store is unavailable and there are attempts left: what its commands make is
@@ -96,7 +84,7 @@ func (w *worker) carry(batch []*item) {
 	default:
 		w.config.Logger.Error("batch given up", "commands", len(batch), "attempts", stats.Attempts, "error", err)
 		for _, it := range batch {
-			it.answer(meter.Outcome{}, err)
+			it.answer(noOutcome, err)
 		}
 	}
 }
