@@ -51,7 +51,8 @@ type flags struct {
 	Warmup   time.Duration `default:"1s" help:"How long each of them runs for a row before it is measured (${default})."`
 	Ceilings bool          `default:"true" negatable:"" help:"Measure empty calls and the naive way, too (${default})."`
 
-	Tokens bool `help:"Measure turns that the service prices by their tokens, beside those that tell the same tokens and amounts."`
+	Tokens   bool `help:"Measure turns that the service prices by their tokens, beside those that tell the same tokens and amounts."`
+	Identity bool `help:"Measure turns with TLS and a token on every call, too: of a second meterd on the same database. Not with --address."`
 
 	JSON bool `name:"json" help:"Print one JSON object instead of the table."`
 }
@@ -60,7 +61,8 @@ func (f flags) options(progress func(string)) bench.Options {
 	return bench.Options{
 		Address: f.Address, Meterd: f.Meterd, DatabaseURL: f.DatabaseURL,
 		Callers: f.Callers, Organizations: f.Organizations, Seats: f.Seats, Connections: f.Connections, Rate: f.Rate,
-		Duration: f.Duration, Warmup: f.Warmup, Ceilings: f.Ceilings, Tokens: f.Tokens, Progress: progress,
+		Duration: f.Duration, Warmup: f.Warmup, Ceilings: f.Ceilings, Tokens: f.Tokens, Identity: f.Identity,
+		Progress: progress,
 	}
 }
 
@@ -72,7 +74,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	options := flags.options(func(doing string) { fmt.Fprintln(stderr, "meterbench: "+doing) })
-	if flags.Address != "" { // A meterd of our own knows neither TLS nor tokens.
+	if flags.Address != "" { // A meterd of our own is started with what it needs.
 		if options.DialOptions, err = flags.Security.Options(flags.Address); err != nil {
 			return err
 		}

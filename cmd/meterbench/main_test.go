@@ -20,6 +20,7 @@ func TestWrongFlagsAreOneLine(t *testing.T) {
 		{"--connections=0"},
 		{"--meterd=/does/not/exist"},
 		{"--address=127.0.0.1:1", "--database-url=postgres://127.0.0.1:1/x"},
+		{"--address=127.0.0.1:1", "--identity"},
 		{"--unknown"},
 		{"stray"},
 	} {

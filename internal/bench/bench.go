@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -14,8 +13,13 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// sliceLength is about how long turns, and each ceiling, are measured before it is the next one's turn.
-const sliceLength = 2 * time.Second
+const (
+	// sliceLength is about how long turns, and each ceiling, are measured before it is the next one's turn.
+	sliceLength = 2 * time.Second
+	// closeSliceLength is that of contestants who are a few percent apart, which the machine's other work must not decide:
+	// a second meterd like the first came out at 0.98 to 1.00 of it in shorter slices, and at 0.90 to 1.03 in longer ones.
+	closeSliceLength = 500 * time.Millisecond
+)
 
 // closingTimeout bounds the check at the end of a run.
 const closingTimeout = time.Minute
@@ -40,15 +44,16 @@ func Run(ctx context.Context, options Options) (report *Report, err error) {
 // run is one run, as far as it has come.
 type run struct {
 	Options
-	name        string // Begins every id, so that a run never meets another's.
-	meterd      *meterd
-	connections []*grpc.ClientConn
+	name        string        // Begins every id, so that a run never meets another's.
+	server      target        // Makes the organizations, and is measured.
+	identified  target        // On the same database, for callers with tokens; without connections if nobody asked for it.
 	database    *pgxpool.Pool // nil: nobody said where it is, and the naive way is left out.
 	populations map[int]shared
 	rows        []*row
 }
 
-// shared are the organizations of all rows that have as many.
+// shared are the organizations of all rows that have as many. Both servers have the same, so that neither meets larger
+// tables or other places in the indexes; they never work at the same time.
 type shared struct {
 	turns, naive population
 	periodStart  time.Time
@@ -59,8 +64,10 @@ func (r *run) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.dial(); err != nil {
-		return err
+	if r.Identity {
+		if err := r.openIdentified(ctx, database); err != nil {
+			return err
+		}
 	}
 	if database != "" {
 		if r.database, err = openDatabase(ctx, database, slices.Max(r.Callers)); err != nil {
@@ -80,30 +87,34 @@ func (r *run) open(ctx context.Context) error {
 
 // openServer starts a meterd if there is none to measure, and answers where the database is: empty if nobody said.
 func (r *run) openServer(ctx context.Context) (database string, err error) {
+	plain := grpc.WithTransportCredentials(insecure.NewCredentials())
 	if r.Address != "" {
-		return r.DatabaseURL, nil
+		return r.DatabaseURL, r.server.dial(r.Address, r.Connections, append([]grpc.DialOption{plain}, r.DialOptions...)...)
 	}
 	r.say("starting meterd")
-	if r.meterd, err = startMeterd(ctx, r.Options); err != nil {
+	if r.server.meterd, err = startMeterd(ctx, r.Meterd, r.DatabaseURL, takeEverybody); err != nil {
 		return "", err
 	}
-	r.Address = r.meterd.address
+	if err := r.server.dial(r.server.meterd.address, r.Connections, plain); err != nil {
+		return "", err
+	}
 	if r.DatabaseURL != "" {
 		return r.DatabaseURL, nil
 	}
-	return r.meterd.database(ctx)
+	return r.server.meterd.database(ctx)
 }
 
-func (r *run) dial() error {
-	options := append([]grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}, r.DialOptions...)
-	for range r.Connections {
-		conn, err := grpc.NewClient(r.Address, options...)
-		if err != nil {
-			return fmt.Errorf("the address cannot be read: %w", err)
-		}
-		r.connections = append(r.connections, conn)
+// openIdentified starts a second meterd on the database of the first, and has as many connections to it.
+func (r *run) openIdentified(ctx context.Context, database string) (err error) {
+	r.say("starting meterd with TLS, for callers with tokens")
+	if r.identified.meterd, err = startMeterd(ctx, r.Meterd, database, tellCallers); err != nil {
+		return err
 	}
-	return nil
+	options, err := asOrchestrator(r.identified.meterd)
+	if err != nil {
+		return err
+	}
+	return r.identified.dial(r.identified.meterd.address, r.Connections, options...)
 }
 
 // comparesNaive says whether the naive way is measured.
@@ -116,21 +127,26 @@ func (r *run) populate(ctx context.Context, organizations int) (err error) {
 	}
 	r.say("making organizations: %d with %d seats", organizations, r.seatsOf(organizations))
 	prefix := r.name + "-" + strconv.Itoa(organizations)
-	s := shared{turns: newPopulation(prefix, organizations, r.seatsOf(organizations))}
-	if err := s.turns.make(ctx, r.connections[0]); err != nil {
+	var s shared
+	if s.turns, err = r.newPopulation(ctx, prefix, organizations); err != nil {
 		return err
 	}
 	if r.comparesNaive() {
-		s.naive = newPopulation(prefix+"-naive", organizations, r.seatsOf(organizations))
-		if err := s.naive.make(ctx, r.connections[0]); err != nil {
+		if s.naive, err = r.newPopulation(ctx, prefix+"-naive", organizations); err != nil {
 			return err
 		}
-		if s.periodStart, err = s.naive.periodStart(ctx, r.connections[0]); err != nil {
+		if s.periodStart, err = s.naive.periodStart(ctx, r.server.setup()); err != nil {
 			return err
 		}
 	}
 	r.populations[organizations] = s
 	return nil
+}
+
+// newPopulation makes so many organizations, all through the server that lets anybody do so.
+func (r *run) newPopulation(ctx context.Context, prefix string, organizations int) (population, error) {
+	p := newPopulation(prefix, organizations, r.seatsOf(organizations))
+	return p, p.make(ctx, r.server.setup())
 }
 
 // measure warms every row up, and then measures slice by slice, every row and all of its contestants in each round.
@@ -142,31 +158,27 @@ func (r *run) measure(ctx context.Context) error {
 		}
 		row.forget()
 	}
-	rounds := max(1, int((r.Duration+sliceLength-1)/sliceLength))
+	length := sliceLength
+	if r.Identity {
+		length = closeSliceLength
+	}
+	rounds := max(1, int((r.Duration+length-1)/length))
 	for round := range rounds {
 		for _, row := range r.rows {
 			r.say("measuring, round %d of %d: %d callers, %d organizations", round+1, rounds, row.callers, row.organizations)
 			if err := row.slice(ctx, r.Duration/time.Duration(rounds), r.Rate); err != nil {
 				return err
 			}
-			if r.meterd != nil {
-				row.resident, row.peak = resident(r.meterd.command.Process.Pid)
-			}
+			row.resident, row.peak = r.server.resident()
 		}
 	}
 	return nil
 }
 
-// close lets go of everything; a meterd that was started ends.
+// close lets go of everything. The server that may have started the database ends last.
 func (r *run) close() error {
 	if r.database != nil {
 		r.database.Close()
 	}
-	for _, conn := range r.connections {
-		_ = conn.Close()
-	}
-	if r.meterd == nil {
-		return nil
-	}
-	return r.meterd.stop()
+	return errors.Join(r.identified.close(), r.server.close())
 }

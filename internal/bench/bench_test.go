@@ -83,7 +83,7 @@ func checkDatabase(t *testing.T, url string, organizations int) {
 }
 
 func TestRunAgainstAServerThatRuns(t *testing.T) {
-	m, err := startMeterd(t.Context(), brief())
+	m, err := startMeterd(t.Context(), built, "", takeEverybody)
 	if err != nil {
 		t.Fatal(err)
 	}

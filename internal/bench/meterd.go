@@ -39,9 +39,12 @@ type meterd struct {
 	endError error // Set before ended is closed.
 }
 
-// startMeterd starts meterd on a free port, with scratch data and, unless given a database, a private PostgreSQL.
-func startMeterd(ctx context.Context, o Options) (*meterd, error) {
-	program, err := findMeterd(o.Meterd)
+// startMeterd starts a program on a free port, with scratch data and, unless given a database, a private PostgreSQL. Who
+// its callers are is told by flags, for which files may be left among the scratch data.
+func startMeterd(
+	ctx context.Context, given, databaseURL string, callers func(dir string) (flags []string, err error),
+) (*meterd, error) {
+	program, err := findMeterd(given)
 	if err != nil {
 		return nil, err
 	}
@@ -52,8 +55,15 @@ func startMeterd(ctx context.Context, o Options) (*meterd, error) {
 	m := &meterd{dataDir: dataDir, ended: make(chan struct{})}
 	// PostgreSQL runs as another user if this one is root, and must be able to enter.
 	err = os.Chmod(dataDir, 0o755) //nolint:gosec // What lies inside is closed to others by localpg.
+	var flags []string
 	if err == nil {
-		err = m.start(ctx, program, o.DatabaseURL)
+		flags, err = callers(dataDir)
+	}
+	if databaseURL != "" {
+		flags = append(flags, "--database-url="+databaseURL)
+	}
+	if err == nil {
+		err = m.start(ctx, program, flags)
 	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dataDir))
@@ -81,12 +91,9 @@ func findMeterd(given string) (string, error) {
 }
 
 // start returns once meterd serves.
-func (m *meterd) start(ctx context.Context, program, databaseURL string) error {
-	arguments := []string{"--listen=127.0.0.1:0", "--dev", "--log-level=warn", "--data-dir=" + m.dataDir}
-	if databaseURL != "" {
-		arguments = append(arguments, "--database-url="+databaseURL)
-	}
-	m.command = exec.Command(program, arguments...)
+func (m *meterd) start(ctx context.Context, program string, flags []string) error {
+	m.command = exec.Command(program,
+		append([]string{"--listen=127.0.0.1:0", "--log-level=warn", "--data-dir=" + m.dataDir}, flags...)...)
 	m.command.Env = environment()
 	m.command.Stderr = &m.words
 	// A Ctrl-C in the terminal is for this program, which then ends meterd in order.
@@ -103,10 +110,19 @@ func (m *meterd) start(ctx context.Context, program, databaseURL string) error {
 	return m.awaitReady(ctx, ready)
 }
 
-// environment is this program's own, so that METER_LANES and the like still count, without what would make meterd
-// measure another database.
+// elsewhere are how the settings begin that are meant for a server that lasts: its database, an address that only one
+// server can have, and who its callers are.
+var elsewhere = []string{
+	"METER_DATABASE_URL=", "METER_HTTP_LISTEN=", "METER_DEV=", "METER_DEMO=",
+	"METER_TLS_", "METER_SERVICE_IDENTITY=", "METER_OIDC_", "METER_JWKS_FILE=",
+}
+
+// environment is this program's own, so that METER_LANES and the like still count, without what would have meterd serve
+// others than is told by its flags.
 func environment() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "METER_DATABASE_URL=") })
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return slices.ContainsFunc(elsewhere, func(setting string) bool { return strings.HasPrefix(v, setting) })
+	})
 }
 
 // watch tells the address from stdout, and notes how the process ends.

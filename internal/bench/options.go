@@ -51,6 +51,10 @@ type Options struct {
 	// Tokens is whether to measure turns that the service prices by their tokens, too, beside those that tell the same
 	// tokens and amounts.
 	Tokens bool
+	// Identity is whether to measure turns of callers that are known by tokens, under TLS, too. For them a second meterd is
+	// started on the same database, so it does not go with an Address. Slices are shorter then, and ceilings whose turns
+	// are longer than a slice take longer than Duration.
+	Identity bool
 
 	// Progress is told in words what is being done; nil: nobody is.
 	Progress func(string)
@@ -66,6 +70,10 @@ func Defaults() Options {
 
 // Validate says in one line what is wrong with the options, if anything.
 func (o Options) Validate() error {
+	if o.Identity && o.Address != "" {
+		return errors.New("--identity starts what it compares by itself, and cannot measure the server at --address: " +
+			"leave one of them out")
+	}
 	if len(o.Callers) == 0 || len(o.Organizations) == 0 {
 		return errors.New("there must be a number of callers and a number of organizations")
 	}

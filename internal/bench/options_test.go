@@ -24,6 +24,7 @@ func TestWrongOptionsAreOneLine(t *testing.T) {
 		"duration must be":        func(o *Options) { o.Duration = 0 },
 		"warmup must be":          func(o *Options) { o.Warmup = -time.Second },
 		"rate must be":            func(o *Options) { o.Rate = -1 },
+		"--identity starts":       func(o *Options) { o.Address, o.Identity = "127.0.0.1:1", true },
 		"no meterd to measure":    func(o *Options) { o.Meterd = "/does/not/exist" },
 		"no meterd beside":        func(o *Options) { o.Meterd = "" },
 		"URL cannot be read":      func(o *Options) { o.Address, o.DatabaseURL = "127.0.0.1:1", "::" },

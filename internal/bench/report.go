@@ -40,6 +40,10 @@ type Row struct {
 	Missed         int64   `json:"missed_turns,omitempty"` // Turns of a rate that no caller was free to begin.
 
 	TokenTurnsPerSecond float64 `json:"token_turns_per_second,omitempty"` // Of turns that tell tokens.
+	// Of turns whose callers bring a token, under TLS, to a second meterd on the same database.
+	IdentityTurnsPerSecond float64 `json:"identity_turns_per_second,omitempty"`
+	IdentityTurnP50        float64 `json:"identity_turn_p50_ms,omitempty"`
+
 	NaiveTurnsPerSecond float64 `json:"naive_turns_per_second,omitempty"`
 	NaiveP50            float64 `json:"naive_p50_ms,omitempty"` // Of a whole turn, as TurnP50.
 	NaiveP99            float64 `json:"naive_p99_ms,omitempty"`
@@ -55,6 +59,8 @@ type Row struct {
 	RPCBusyMicros   float64 `json:"meterd_cpu_us_per_rpc,omitempty"`
 	EmptyBusyMicros float64 `json:"meterd_cpu_us_per_empty_call,omitempty"`
 
+	IdentityRPCBusyMicros float64 `json:"identity_meterd_cpu_us_per_rpc,omitempty"` // Of the second meterd.
+
 	ResidentBytes     int64 `json:"resident_bytes,omitempty"`      // Of meterd, at the end.
 	PeakResidentBytes int64 `json:"peak_resident_bytes,omitempty"` // Since it was started.
 }
@@ -65,6 +71,8 @@ type Ratios struct {
 	RPCsToEmpty    float64 `json:"rpcs_to_empty,omitempty"`
 	TurnP50ToNaive float64 `json:"turn_p50_to_naive_p50,omitempty"`
 	TokensToTurns  float64 `json:"token_turns_to_turns,omitempty"`
+
+	IdentityToTurns float64 `json:"identity_turns_to_turns,omitempty"`
 }
 
 // report gathers the figures, and checks that they are worth something.
@@ -112,8 +120,12 @@ func (r *run) figures(row *row) (f Row, err error) {
 	if row.tokens != nil {
 		f.TokenTurnsPerSecond = row.tokens.tally.perSecond()
 	}
+	if row.identified != nil {
+		t := row.identified.tally
+		f.IdentityTurnsPerSecond, f.IdentityTurnP50, f.IdentityRPCBusyMicros = t.perSecond(), millis(t.whole, 50), t.busyMicros()/2
+	}
 	f.Ratios = f.ratios()
-	for _, c := range []*contestant{row.turns, row.tokens, row.naive, row.empty} {
+	for _, c := range row.contestants() {
 		_, failed, first := c.totals()
 		if f.Errors += failed; first != nil && err == nil {
 			err = fmt.Errorf("with %d callers on %d organizations work failed, first: %w", row.callers, row.organizations, first)
@@ -127,6 +139,7 @@ func (r Row) ratios() (q Ratios) {
 		q.TurnsToNaive = ratio(r.TurnsPerSecond, r.NaiveTurnsPerSecond)
 		q.RPCsToEmpty = ratio(r.RPCsPerSecond, r.EmptyCallsPerSecond)
 		q.TokensToTurns = ratio(r.TokenTurnsPerSecond, r.TurnsPerSecond)
+		q.IdentityToTurns = ratio(r.IdentityTurnsPerSecond, r.TurnsPerSecond)
 	}
 	q.TurnP50ToNaive = ratio(r.TurnP50, r.NaiveP50)
 	return q
@@ -146,10 +159,10 @@ func (r *run) checkPools(ctx context.Context) error {
 	var problems []error
 	for n, p := range r.populations {
 		problems = append(problems,
-			r.checkPool(ctx, r.connections[0], "turns", p.turns, n, func(row *row) []*contestant {
-				return []*contestant{row.turns, row.tokens}
+			r.checkPool(ctx, r.server.setup(), "turns", p.turns, n, func(row *row) []*contestant {
+				return []*contestant{row.turns, row.tokens, row.identified}
 			}),
-			r.checkPool(ctx, r.connections[0], "naive turns", p.naive, n, func(row *row) []*contestant {
+			r.checkPool(ctx, r.server.setup(), "naive turns", p.naive, n, func(row *row) []*contestant {
 				return []*contestant{row.naive}
 			}))
 	}

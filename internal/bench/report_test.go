@@ -18,6 +18,7 @@ import (
 func sampleReport() *Report {
 	row := Row{
 		Callers: 256, Organizations: 1, Seats: 64, TurnsPerSecond: 8000, RPCsPerSecond: 16000, TurnP50: 30, Errors: 0,
+		IdentityTurnsPerSecond: 7600, IdentityTurnP50: 31,
 		NaiveTurnsPerSecond: 500, NaiveP50: 600, EmptyCallsPerSecond: 40000, PeakResidentBytes: 96 << 20,
 	}
 	row.Ratios = row.ratios()
@@ -47,7 +48,7 @@ func TestJSONHasWhatTheContractNames(t *testing.T) {
 	for _, name := range []string{
 		"turns_per_second", "rpcs_per_second", "reserve_p50_ms", "reserve_p99_ms", "commit_p50_ms", "commit_p99_ms", "errors",
 		"naive_turns_per_second", "naive_p50_ms", "empty_calls_per_second", "turn_p50_ms", "ratios", "peak_resident_bytes",
-		"durability", "runs",
+		"identity_turns_per_second", "identity_turn_p50_ms", "durability", "runs",
 	} {
 		if _, ok := keys[name]; !ok {
 			t.Errorf("%s is missing", name)
@@ -64,11 +65,11 @@ func TestJSONHasWhatTheContractNames(t *testing.T) {
 
 func TestRatios(t *testing.T) {
 	row := sampleReport().Row
-	if want := (Ratios{TurnsToNaive: 16, RPCsToEmpty: 0.4, TurnP50ToNaive: 0.05}); row.ratios() != want {
+	if want := (Ratios{TurnsToNaive: 16, RPCsToEmpty: 0.4, TurnP50ToNaive: 0.05, IdentityToTurns: 0.95}); row.ratios() != want {
 		t.Errorf("got %+v, want %+v", row.ratios(), want)
 	}
 	row.Rate = 100
-	if got := row.ratios(); got.TurnsToNaive != 0 || got.RPCsToEmpty != 0 || got.TurnP50ToNaive != 0.05 {
+	if got := row.ratios(); got.TurnsToNaive != 0 || got.RPCsToEmpty != 0 || got.IdentityToTurns != 0 || got.TurnP50ToNaive != 0.05 {
 		t.Errorf("a fixed rate is compared with a ceiling: %+v", got)
 	}
 	if got := (Row{TurnsPerSecond: 5, TurnP50: 1}).ratios(); got != (Ratios{}) {
@@ -80,6 +81,7 @@ func TestWhatWasNotMeasuredIsAbsent(t *testing.T) {
 	keys := keysOf(t, &Report{Row: Row{Callers: 1}})
 	for _, name := range []string{
 		"naive_turns_per_second", "naive_p50_ms", "empty_calls_per_second", "resident_bytes", "durability", "rate",
+		"identity_turns_per_second", "identity_meterd_cpu_us_per_rpc",
 	} {
 		if value, ok := keys[name]; ok {
 			t.Errorf("%s is %v", name, value)
@@ -92,16 +94,19 @@ func TestTableHasALineForEachRow(t *testing.T) {
 	report := sampleReport()
 	report.WriteTable(&out)
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 9 { // Frame, head of two lines, rule, two rows, frame, two notes.
+	if len(lines) != 10 { // Frame, head of two lines, rule, two rows, frame, three notes.
 		t.Fatalf("got %d lines:\n%s", len(lines), out.String())
 	}
-	for _, figure := range []string{"256", "8000", "16000", "500", "40000", "16.00", "0.40", "0.05", "96"} {
+	for _, figure := range []string{"256", "8000", "16000", "500", "40000", "16.00", "0.40", "0.05", "7600", "0.95", "96"} {
 		if !slices.Contains(strings.Split(lines[4], "│"), strings.Repeat(" ", cell(lines[4], figure))+figure) {
 			t.Errorf("%s is not in the first row: %s", figure, lines[4])
 		}
 	}
+	if !strings.Contains(lines[9], "TLS 1.3") {
+		t.Errorf("the last note is %q", lines[9])
+	}
 	if !strings.Contains(lines[8], "fsync on, synchronous_commit on") {
-		t.Errorf("the last note is %q", lines[8])
+		t.Errorf("the note before it is %q", lines[8])
 	}
 }
 
@@ -186,7 +191,7 @@ func TestPoolsMustAddUp(t *testing.T) {
 
 func TestFailedTurnsSayWhy(t *testing.T) {
 	r := &run{Options: Defaults()}
-	turns := newContestant(1, r.busy, func(int) work { return newTurns(fakePool{}, newPopulation("p", 1, 1), "c") })
+	turns := newContestant(1, r.server.busy, func(int) work { return newTurns(fakePool{}, newPopulation("p", 1, 1), "c") })
 	turns.callers[0].run(t.Context(), &pace{began: time.Now(), length: errorPause})
 	f, err := r.figures(&row{callers: 1, organizations: 1, turns: turns})
 	if f.Errors != 1 || !errors.Is(err, errNoServer) || !strings.Contains(err.Error(), "reserving") {

@@ -11,7 +11,7 @@ import (
 type row struct {
 	callers, organizations int
 	naive, empty, turns    *contestant // The ceilings are nil where they are left out,
-	tokens                 *contestant // and so are turns that tell tokens.
+	tokens, identified     *contestant // and so are turns that tell tokens, and those of callers with an identity.
 	resident, peak         int64       // Bytes of meterd, at the end of its last slice.
 	slices                 int         // How many there were.
 }
@@ -35,26 +35,23 @@ func (r *run) newRow(callers, organizations int) *row {
 	p := r.populations[organizations]
 	name := func(i int) string { return fmt.Sprintf("%d-%d", callers, i) }
 	n := &row{callers: callers, organizations: organizations}
-	n.turns = newContestant(callers, r.busy, func(i int) work {
-		t := newTurns(r.connections[i%len(r.connections)], p.turns, name(i))
-		if r.Tokens {
-			t.tellTokens() // So that the pricing is what differs.
-		}
-		return t
-	})
+	n.turns = newContestant(callers, r.server.busy, func(i int) work { return r.newTurns(&r.server, i, p.turns, name(i)) })
 	if r.Tokens {
-		n.tokens = newContestant(callers, r.busy, func(i int) work {
-			return newTokenTurns(r.connections[i%len(r.connections)], p.turns, "t"+name(i))
+		n.tokens = newContestant(callers, r.server.busy, func(i int) work {
+			return newTokenTurns(r.server.connection(i), p.turns, "t"+name(i))
+		})
+	}
+	if r.Identity {
+		n.identified = newContestant(callers, r.identified.busy, func(i int) work {
+			return r.newTurns(&r.identified, i, p.turns, "i"+name(i))
 		})
 	}
 	if !r.Ceilings {
 		return n
 	}
-	n.empty = newContestant(callers, r.busy, func(i int) work {
-		return &emptyCalls{conn: r.connections[i%len(r.connections)]}
-	})
+	n.empty = newContestant(callers, r.server.busy, func(i int) work { return &emptyCalls{conn: r.server.connection(i)} })
 	if r.comparesNaive() {
-		n.naive = newContestant(callers, r.busy, func(i int) work {
+		n.naive = newContestant(callers, r.server.busy, func(i int) work {
 			return &naive{
 				pool: r.database, population: p.naive, random: newRandom(), periodStart: p.periodStart, id: []byte(name(i) + "-"),
 			}
@@ -63,25 +60,31 @@ func (r *run) newRow(callers, organizations int) *row {
 	return n
 }
 
-// busy is how long meterd has kept processors busy, if it was started here.
-func (r *run) busy() time.Duration {
-	if r.meterd == nil {
-		return 0
+// newTurns is the work of the i-th caller of a server: the same with an identity and without.
+func (r *run) newTurns(of *target, i int, p population, name string) work {
+	t := newTurns(of.connection(i), p, name)
+	if r.Tokens {
+		t.tellTokens() // So that, beside turns priced by tokens, the pricing is what differs.
 	}
-	return processorTime(r.meterd.command.Process.Pid)
+	return t
+}
+
+// contestants are all of them, nil those that are left out.
+func (r *row) contestants() []*contestant {
+	return []*contestant{r.naive, r.empty, r.tokens, r.turns, r.identified}
 }
 
 // slice measures everything for so long, one after the other, and the next time in the opposite order: what comes later
 // meets a database with more in it. The ceilings are always a closed loop: at a fixed rate they would only show the rate.
 func (r *row) slice(ctx context.Context, length time.Duration, rate float64) error {
-	order := []*contestant{r.naive, r.empty, r.turns, r.tokens}
+	order := r.contestants()
 	r.slices++
 	if r.slices%2 == 0 {
 		slices.Reverse(order)
 	}
 	for _, c := range order {
 		s := slice{length: length}
-		if c == r.turns || c == r.tokens {
+		if c != r.naive && c != r.empty {
 			s.rate = rate
 		}
 		c.slice(ctx, s)
@@ -101,7 +104,7 @@ func (c *contestant) slice(ctx context.Context, s slice) {
 
 // forget drops what was measured, but not what was done.
 func (r *row) forget() {
-	for _, c := range []*contestant{r.naive, r.empty, r.turns, r.tokens} {
+	for _, c := range r.contestants() {
 		if c != nil {
 			c.tally = newTally()
 		}

@@ -24,6 +24,7 @@ var columns = []struct {
 	{"\np99 ms", func(r Row) string { return fine(r.CommitP99) }},
 	{"errors\n", func(r Row) string { return fmt.Sprint(r.Errors) }},
 	{"tokens\nturns/s", func(r Row) string { return whole(r.TokenTurnsPerSecond) }},
+	{"identity\nturns/s", func(r Row) string { return whole(r.IdentityTurnsPerSecond) }},
 	{"naive\nturns/s", func(r Row) string { return whole(r.NaiveTurnsPerSecond) }},
 	{"naive turn\np50 ms", func(r Row) string { return fine(r.NaiveP50) }},
 	{"empty\ncalls/s", func(r Row) string { return whole(r.EmptyCallsPerSecond) }},
@@ -31,6 +32,7 @@ var columns = []struct {
 	{"RPCs/s\n÷ empty", func(r Row) string { return fine(r.Ratios.RPCsToEmpty) }},
 	{"turn p50\n÷ naive", func(r Row) string { return fine(r.Ratios.TurnP50ToNaive) }},
 	{"tokens\n÷ turns", func(r Row) string { return fine(r.Ratios.TokensToTurns) }},
+	{"identity\n÷ turns", func(r Row) string { return fine(r.Ratios.IdentityToTurns) }},
 	{"meterd\nµs/RPC", func(r Row) string { return whole(r.RPCBusyMicros) }},
 	{"\npeak MiB", func(r Row) string { return whole(float64(r.PeakResidentBytes) / (1 << 20)) }},
 }
@@ -71,6 +73,9 @@ func (r *Report) notes() []string {
 			d.Version, d.Fsync, d.SynchronousCommit, d.FullPageWrites))
 	} else {
 		notes = append(notes, "the database was not told, by --database-url: its durability is unknown, the naive way left out")
+	}
+	if r.IdentityTurnsPerSecond > 0 {
+		notes = append(notes, "identity: every call with a token, under TLS 1.3, to a second meterd on the same database")
 	}
 	if rate := r.Row.Rate; rate > 0 {
 		notes = append(notes, fmt.Sprintf("open loop: %g turns/s called for; latency from the intended start", rate))

@@ -94,7 +94,8 @@ func TestEveryPrivilegedActIsOnRecord(t *testing.T) {
 			t.Fatalf("%s: %v", a.method, err)
 		}
 		record := readRecord(t, audits, a.whose())
-		if entries[a.whose()]++; len(record) != entries[a.whose()] {
+		entries[a.whose()]++
+		if len(record) != entries[a.whose()] {
 			t.Fatalf("%s: there are %d entries instead of %d", a.method, len(record), entries[a.whose()])
 		}
 		a.check(t, record[len(record)-1])
@@ -146,7 +147,8 @@ func checkDenials(t *testing.T, g *guarded, audits meterv1.AuditServiceClient) {
 			t.Errorf("a denial left %v", e)
 		}
 	}
-	if slices.Sort(denied); !slices.Equal(denied, triedActs()) { // The second PutMember is counted with the first.
+	slices.Sort(denied)
+	if !slices.Equal(denied, triedActs()) { // The second PutMember is counted with the first.
 		t.Errorf("denied were %v", denied)
 	}
 	// The owner sees what was denied to the owner; the second and third are counted, to be written later.

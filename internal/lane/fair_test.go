@@ -24,7 +24,8 @@ func shares(batch []string) string {
 	var ids []string
 	for _, name := range batch {
 		id, _, _ := strings.Cut(name, " ")
-		if count[id]++; count[id] == 1 {
+		count[id]++
+		if count[id] == 1 {
 			ids = append(ids, id)
 		}
 	}

@@ -82,17 +82,16 @@ func (d *denials) write(ctx context.Context, denial meter.Denial) {
 func (d *denials) run(ctx context.Context) {
 	ticker := time.NewTicker(denialWindow)
 	defer ticker.Stop()
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-ticker.C:
 			d.flush(ctx)
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout/2)
-			defer cancel()
-			d.flush(last)
-			return
 		}
 	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout/2)
+	defer cancel()
+	d.flush(last)
 }
 
 // flush writes what was counted. A kind that was not repeated is forgotten: its next one is the first again.
