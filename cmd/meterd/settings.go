@@ -33,7 +33,7 @@ type settings struct {
 
 	Lanes       int           `env:"METER_LANES" default:"${lanes}" help:"Transactions in flight at a time, each on a connection of its own; unless given, half the cores of this machine (${default})."`
 	MaxBatch    int           `env:"METER_MAX_BATCH" default:"512" help:"Most requests in one transaction (${default})."`
-	QueueLength int           `env:"METER_QUEUE_LENGTH" default:"4096" help:"Most requests that wait for one lane; more are told to come again (${default})."`
+	QueueLength int           `env:"METER_QUEUE_LENGTH" default:"2048" help:"Most requests that wait for one lane; when there are more, those who ask for most are told to come again (${default})."`
 	QueueAge    time.Duration `env:"METER_QUEUE_AGE" default:"3s" help:"Longest wait for a lane; those who waited longer are told to come again (${default})."`
 
 	DefaultDeadline   time.Duration `env:"METER_DEFAULT_DEADLINE" default:"10s" help:"Deadline of a call whose caller gives none (${default})."`

@@ -17,7 +17,8 @@ const (
 	// sliceLength is about how long turns, and each ceiling, are measured before it is the next one's turn.
 	sliceLength = 2 * time.Second
 	// closeSliceLength is that of contestants who are a few percent apart, which the machine's other work must not decide:
-	// a second meterd like the first came out at 0.98 to 1.00 of it in shorter slices, and at 0.90 to 1.03 in longer ones.
+	// on a busy machine a second meterd just like the first came out at 0.98 to 1.00 of it in slices of this length, and
+	// at 0.98 and 1.05 in longer ones.
 	closeSliceLength = 500 * time.Millisecond
 )
 

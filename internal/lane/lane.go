@@ -34,7 +34,7 @@ type Config struct {
 	// MaxBatch is how many commands one transaction takes at most. Default 512.
 	MaxBatch int
 	// QueueLength is how many commands wait in one lane at most; when it is full, one is refused at once: the new one, or the
-	// newest of the organization that has most waiting. Default 4096.
+	// newest of the organization that has most waiting. Default 2048.
 	QueueLength int
 	// MaxQueueAge is how long a command waits at most; an older one is refused unapplied. Default 3 s.
 	MaxQueueAge time.Duration
@@ -78,7 +78,7 @@ func New(sessions []Session, config Config) *Lanes {
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.MaxBatch, 512)
-	setDefault(&c.QueueLength, 4096)
+	setDefault(&c.QueueLength, 2048)
 	setDefault(&c.MaxQueueAge, 3*time.Second)
 	setDefault(&c.BatchTimeout, 8*time.Second)
 	setDefault(&c.Attempts, 4)

@@ -24,6 +24,7 @@ func TestRotation(t *testing.T) {
 		authtest.Write(t, e.dir, "ca", both)
 		authtest.Write(t, e.dir, "keys", authtest.KeySet(t, e.signs, signs))
 		load.believe(e.authority, authority)
+		within(t, "all believe both authorities", load.allNew)
 		certificate, key := authority.Pair(t, authtest.Name{})
 		authtest.Write(t, e.dir, "cert", certificate)
 		authtest.Write(t, e.dir, "key", key)
@@ -51,7 +52,7 @@ type load struct {
 	pool    *x509.CertPool
 	shown   tls.Certificate
 	token   string
-	version int   // Of what is shown.
+	version int   // Of what is believed and shown.
 	using   []int // Which version each caller has used last.
 	calls   atomic.Int64
 	ending  chan struct{}
@@ -108,6 +109,7 @@ func (l *load) believe(authorities ...*authtest.Authority) {
 	for _, a := range authorities {
 		l.pool.AppendCertsFromPEM(a.PEM())
 	}
+	l.version++
 }
 
 // use has callers show these from now on.
@@ -118,7 +120,7 @@ func (l *load) use(shown tls.Certificate, token string) {
 	l.version++
 }
 
-// allNew says whether no caller shows what it showed before.
+// allNew says whether no caller believes or shows what it did before.
 func (l *load) allNew() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
