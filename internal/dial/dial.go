@@ -103,15 +103,15 @@ func isLocal(address string) bool {
 	return strings.HasPrefix(address, "unix:") || (err == nil && auth.IsLoopback(host))
 }
 
-// bearer brings a token with each call.
+// bearer brings a token with each call, in metadata that are made once for all calls.
 type bearer struct {
-	token  *reload.Files[string]
+	token  *reload.Files[map[string]string]
 	secure bool
 }
 
 // GetRequestMetadata is called by gRPC.
 func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	return map[string]string{"authorization": "Bearer " + b.token.Get()}, nil
+	return b.token.Get(), nil
 }
 
 // RequireTransportSecurity is called by gRPC.
@@ -120,10 +120,10 @@ func (b bearer) RequireTransportSecurity() bool { return b.secure }
 // tokenText is what a header may hold.
 var tokenText = regexp.MustCompile(`^[A-Za-z0-9._~+/=-]+$`)
 
-func parseToken(contents [][]byte) (string, error) {
+func parseToken(contents [][]byte) (map[string]string, error) {
 	token := strings.TrimSpace(string(contents[0]))
 	if !tokenText.MatchString(token) {
-		return "", errors.New("there is no token in it")
+		return nil, errors.New("there is no token in it")
 	}
-	return token, nil
+	return map[string]string{"authorization": "Bearer " + token}, nil
 }
