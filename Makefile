@@ -15,6 +15,9 @@ BENCH_MANY ?= bin/meterbench --callers 256 --organizations 1,1000 --seats 1000 -
 # What `make test` hands to go test besides -race. The tests speak with a real
 # PostgreSQL and build real binaries, so no verdict is taken from the cache.
 TEST_FLAGS ?= -count=1 -timeout 10m
+# How long `make soak` lasts, and the seed that `make faults` starts from; 0: another one each time.
+MINUTES ?= 60
+FAULTS_SEED ?= 0
 # The revision the contract must stay compatible with; empty: the branch main.
 AGAINST ?=
 
@@ -38,6 +41,14 @@ bench: build ## Measure turns a second, beside the ceilings of the same run (5 m
 .PHONY: test
 test: gcc postgres check-generated lint vulnerabilities tidy ## Everything that must be green: the checks below, then every test under -race
 	go test -race $(TEST_FLAGS) ./...
+
+.PHONY: faults
+faults: gcc postgres ## Faults of every kind under load, each history checked (under 4 minutes; FAULTS_SEED=n starts from a seed)
+	go test -count=1 -timeout 10m -v ./internal/faults -args -faults.for=3m -faults.seed=$(FAULTS_SEED)
+
+.PHONY: soak
+soak: gcc postgres ## The same for MINUTES, with a new seed for each round
+	go test -count=1 -timeout 0 -run TestFaults -v ./internal/faults -args -faults.for=$(MINUTES)m
 
 .PHONY: lint
 lint: lint-proto breaking lint-go ## Lint the contract and the code, and hold the contract to main
