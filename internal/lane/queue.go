@@ -18,7 +18,7 @@ const (
 )
 
 // queue is what waits for a lane: a line for each organization, which take turns. It is bounded in all; when it is full,
-// who comes with little takes the place of who waits with most.
+// who comes with little takes the place of who waits with most, and in a line the end of a turn that of a beginning.
 type queue struct {
 	mu      sync.Mutex
 	limit   int
@@ -53,7 +53,7 @@ func (q *queue) push(it *item) error {
 	}
 	organization := it.command.Organization()
 	l, waiting := q.lines[organization]
-	if q.length >= q.limit && !q.makeRoom(l) {
+	if q.length >= q.limit && !q.makeRoom(it, l) {
 		return overloaded(errFull)
 	}
 	if !waiting {
@@ -63,29 +63,52 @@ func (q *queue) push(it *item) error {
 	}
 	q.arrived++
 	it.number = q.arrived
+	_, it.begins = it.command.(meter.Reserve)
 	l.items = append(l.items, it)
 	q.length++
 	q.signal()
 	return nil
 }
 
-// makeRoom refuses the newest command of the longest line, unless that is no longer than the line that wants room would be.
-func (q *queue) makeRoom(wants *line) bool {
+// makeRoom refuses another command for the sake of one that wants to wait: the least of the longest line, if that is longer
+// than the line that wants room would be; else, for a command that ends a turn, the newest that would begin one in its own
+// line. An organization that begins more turns than can be carried must not keep itself from ending those that run.
+func (q *queue) makeRoom(it *item, wants *line) bool {
 	longest := slices.MaxFunc(q.turns, func(a, b *line) int { return cmp.Compare(len(a.items), len(b.items)) })
-	own := 0
-	if wants != nil {
-		own = len(wants.items)
+	if wants == nil || len(longest.items) > len(wants.items)+1 {
+		return len(longest.items) > 1 && q.refuse(longest, longest.least())
 	}
-	last := len(longest.items) - 1
-	if last <= own {
-		return false
+	if n := wants.newestBeginning(); n >= 0 && !it.begins {
+		return q.refuse(wants, n)
 	}
-	lost := longest.items[last]
-	longest.items[last] = nil
-	longest.items = longest.items[:last]
+	return false
+}
+
+// refuse answers a command that waits that there are too many.
+func (q *queue) refuse(l *line, n int) bool {
+	lost := l.items[n]
+	l.items = slices.Delete(l.items, n, n+1)
 	q.length--
 	lost.answer(noOutcome, overloaded(errFull))
 	return true
+}
+
+// least is which command of a line is refused first: the newest that begins a turn, or the newest of all.
+func (l *line) least() int {
+	if n := l.newestBeginning(); n >= 0 {
+		return n
+	}
+	return len(l.items) - 1
+}
+
+// newestBeginning is the last command of a line that begins a turn; -1: there is none.
+func (l *line) newestBeginning() int {
+	for n := len(l.items) - 1; n >= 0; n-- {
+		if l.items[n].begins {
+			return n
+		}
+	}
+	return -1
 }
 
 func (q *queue) signal() {

@@ -164,7 +164,7 @@ func TestASweeperGoesOn(t *testing.T) {
 		var log strings.Builder
 		look := func(context.Context) ([]string, error) {
 			looks++
-			if looks == 2 {
+			if looks == 2 || looks == 3 {
 				return nil, errDown
 			}
 			found := due
@@ -179,12 +179,12 @@ func TestASweeperGoesOn(t *testing.T) {
 		}()
 		r.pass(time.Second)
 		due = []string{firm}
-		r.pass(time.Second) // The database is away.
+		r.pass(2 * time.Second) // The database is away.
 		r.pass(time.Second)
-		if len(r.fake.loaded) != 1 || r.fake.loaded[0][0] != firm || looks != 4 {
-			r.Errorf("after three ticks and %d looks, swept are %s", looks, r.fake.loaded)
+		if len(r.fake.loaded) != 1 || r.fake.loaded[0][0] != firm || looks != 5 {
+			r.Errorf("after four ticks and %d looks, swept are %s", looks, r.fake.loaded)
 		}
-		if n := strings.Count(log.String(), "sweep failed"); n != 1 {
+		if strings.Count(log.String(), "sweeps fail;") != 1 || strings.Count(log.String(), "sweeps work again") != 1 {
 			r.Errorf("the log says %q", log.String())
 		}
 		cancel()

@@ -29,18 +29,27 @@ func NewSweeper(
 	return &Sweeper{lanes: l, due: due, every: every, logger: logger}
 }
 
-// Run sweeps until the context ends. A sweep that fails is logged, and tried again at the next tick.
+// Run sweeps until the context ends. A sweep that fails is tried again at the next tick; the log tells the first of
+// several, and when it works again.
 func (s *Sweeper) Run(ctx context.Context) {
 	ticker := time.NewTicker(s.every)
 	defer ticker.Stop()
+	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := s.SweepOnce(ctx); err != nil && ctx.Err() == nil {
-				s.logger.Warn("sweep failed; it is tried again", "error", err)
-			}
+		}
+		err := s.SweepOnce(ctx)
+		if ctx.Err() != nil || (err != nil) == failing {
+			continue
+		}
+		failing = err != nil
+		if failing {
+			s.logger.Warn("sweeps fail; they are tried again", "error", err)
+		} else {
+			s.logger.Info("sweeps work again")
 		}
 	}
 }

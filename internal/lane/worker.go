@@ -14,6 +14,7 @@ type item struct {
 	command meter.Command
 	queued  time.Time
 	number  int64         // In order of arrival at its lane.
+	begins  bool          // Whether it begins a turn; others end one, or are few.
 	done    chan struct{} // Closed once outcome and err are set.
 	outcome meter.Outcome
 	err     error

@@ -103,14 +103,18 @@ func tuneReader(c *pgxpool.Config, connections int) {
 	c.MaxConns = int32(min(connections, 1<<10))
 	c.ConnConfig.ConnectTimeout = connectTimeout
 	for name, value := range map[string]string{
-		"application_name":              "meterd reader",
-		"timezone":                      "UTC",
-		"jit":                           "off",
-		"default_transaction_read_only": "on",
-		"synchronous_commit":            "on", // Plans are written beside the lanes.
-		"statement_timeout":             millis(statementTimeout),
+		"application_name":   "meterd reader",
+		"timezone":           "UTC",
+		"jit":                "off",
+		"synchronous_commit": "on", // Plans are written beside the lanes.
+		"statement_timeout":  millis(statementTimeout),
 	} {
 		c.ConnConfig.RuntimeParams[name] = value
+	}
+	// Not as a parameter above: target_session_attrs=read-write would take a primary for a standby then.
+	c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "SET default_transaction_read_only = on")
+		return err
 	}
 }
 
