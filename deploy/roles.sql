@@ -85,7 +85,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE spillway_migrator IN SCHEMA public GRANT SELEC
 DO $$
 DECLARE
     changed CONSTANT text[] := ARRAY[
-        'plan', 'organization', 'member', 'member_period', 'reservation', 'audit_chain', 'test_clock'];
+        'plan', 'organization', 'member', 'member_period', 'reservation', 'resource', 'resource_count', 'audit_chain', 'test_clock'];
     relation regclass;
     name text;
 BEGIN

@@ -22,7 +22,7 @@ type bug struct {
 
 // bugs are all that are planted.
 func bugs() []bug {
-	return slices.Concat(poolBugs, ledgerBugs, chargeBugs, reservationBugs, priceBugs, timeBugs, seatBugs, accessBugs, chainBugs,
+	return slices.Concat(poolBugs, ledgerBugs, chargeBugs, reservationBugs, priceBugs, timeBugs, seatBugs, accessBugs, chainBugs, quotaBugs,
 		schemaBugs)
 }
 

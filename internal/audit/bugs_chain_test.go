@@ -73,3 +73,34 @@ var chainBugs = []bug{
 		[]string{"append_only_tables_refuse_change"},
 	},
 }
+
+var quotaBugs = []bug{
+	{
+		"a count of what is registered that drifted", nil,
+		[]string{`UPDATE resource_count SET used = used + 1 WHERE organization_id = 'firm' AND kind = 2`},
+		[]string{"plan_usage_is_what_is_registered"},
+	},
+	{
+		"a count that is gone", nil,
+		[]string{`DELETE FROM resource_count WHERE organization_id = 'firm' AND kind = 3`},
+		[]string{"plan_usage_is_what_is_registered"},
+	},
+	{
+		"a project that became private behind the count's back", nil,
+		[]string{`UPDATE resource SET private = true WHERE organization_id = 'firm' AND resource_id = 'open'`},
+		[]string{"plan_usage_is_what_is_registered"},
+	},
+	{
+		"a device without its orchestrator", nil,
+		[]string{
+			`UPDATE resource SET registered = false WHERE organization_id = 'firm' AND resource_id = 'plant'`,
+			`UPDATE resource_count SET used = used - 1 WHERE organization_id = 'firm' AND kind = 1`,
+		},
+		[]string{"device_has_its_orchestrator"},
+	},
+	{
+		"no bug: an inactive orchestrator", nil,
+		[]string{`UPDATE resource SET active = false WHERE organization_id = 'firm' AND resource_id = 'plant'`},
+		nil,
+	},
+}

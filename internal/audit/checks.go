@@ -48,6 +48,9 @@ var checks = []check{
 	{of: "the seats' periods", sql: findSeatSums},
 	{of: "closed periods", sql: findMisplacedPeriods},
 	{of: "the seats' lifetime sums", sql: findLifetimeSums},
+	{of: "the use of plans", sql: findWrongPlanUsage},
+	{of: "devices", sql: findStrayDevices},
+
 	{of: "abuse windows", sql: findOvercountedAbuse, forward: true},
 }
 

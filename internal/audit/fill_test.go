@@ -108,6 +108,10 @@ func putMember(organization, id string) meter.PutMember {
 	return meter.PutMember{OrganizationID: organization, MemberID: id, DisplayName: id, Role: meter.RoleMember}
 }
 
+func resource(kind meter.ResourceKind, id, parent string, private bool) meter.RegisterResource {
+	return meter.RegisterResource{OrganizationID: firm, Kind: kind, ID: id, ParentID: parent, Private: private, Active: true}
+}
+
 // putBook adds a version to the default price book, which knows one model: at some micros a token, in and out.
 func (o *office) putBook(perToken int) {
 	o.t.Helper()
@@ -194,6 +198,10 @@ func (o *office) fillFirm() {
 	o.do(meter.Refund{OrganizationID: firm, RequestID: "refund", TopUpRequestID: "pack-big", Amount: 500})
 	o.shift(time.Minute)
 	o.do(topUp("pack-late", 100_000))
+	o.do(resource(meter.ResourceOrchestrator, "plant", "", false), resource(meter.ResourceOrchestrator, "mill", "", false),
+		resource(meter.ResourceDevice, "press", "plant", false), resource(meter.ResourceDevice, "saw", "mill", false),
+		resource(meter.ResourcePrivateProject, "secret", "", true), resource(meter.ResourcePrivateProject, "open", "", false))
+	o.do(meter.UnregisterResource{OrganizationID: firm, Kind: meter.ResourceOrchestrator, ID: "mill"})
 	early := o.reserve("ada", "no-book", 5)
 	o.putBook(2)
 	o.commitTokens(early, meter.TokenUsage{Output: 3})

@@ -72,6 +72,9 @@ var Promises = []Promise{
 	{Name: "access_changes_follow", Means: "A member's changes of access lead from none, each from where the one before ended, to what it has."},
 	{Name: "access_change_has_its_member", Means: "Every change of access has its member."},
 
+	{Name: "plan_usage_is_what_is_registered", Means: "What counts against a plan is the number of registered resources that count."},
+	{Name: "device_has_its_orchestrator", Means: "Every registered device is of a registered orchestrator."},
+
 	{Name: "record_is_gapless", Means: "The sequence of each record of privileged acts runs from 1 without a gap."},
 	{Name: "record_is_as_it_was_written", Means: "The hash of each entry on record is over what it says and the hash before it."},
 	{Name: "record_ends_where_it_says", Means: "A record's last entry is the one that its end names, by number and hash."},

@@ -73,6 +73,14 @@ var constraints = map[string][]string{
 		"price_book_version_once", "price_book_version_starts_at_one", "price_book_unit_is_known",
 		"price_book_conversion_is_an_amount", "price_book_models_are_a_list",
 	},
+	"resource": {
+		"resource_id_once", "resource_organization_exists", "resource_kind_is_known", "resource_of_a_parent_is_a_device",
+		"resource_that_is_private_is_a_project",
+	},
+	"resource_count": {
+		"resource_count_once", "resource_count_organization_exists", "resource_count_kind_is_known",
+		"resource_count_is_never_negative",
+	},
 	"audit_chain": {"audit_chain_once", "audit_chain_is_never_negative", "audit_chain_hash_is_a_sha256"},
 	"audit_entry": {
 		"audit_sequence_once", "audit_sequence_starts_at_one", "audit_hash_is_a_sha256", "audit_outcome_tells_its_columns",

@@ -139,6 +139,9 @@ func (w *world) idCases() map[string][]badCase {
 		"Organization.price_book_id":              join(optionalID, each("PRICE_BOOK_NOT_FOUND", nobody)),
 		"ListAuditEntriesRequest.organization_id": join(optionalID, each("ORGANIZATION_NOT_FOUND", nobody)),
 		"QuoteRequest.organization_id":            join(absentBook, malformedID, each("ORGANIZATION_NOT_FOUND", nobody)),
+		"resource_id":                             join(mandatoryID, each("RESOURCE_NOT_FOUND", nobody)),
+		"RegisterResourceRequest.resource_id":     mandatoryID,
+		"parent_id":                               join(each(invalid, nil, ""), malformedID, each("RESOURCE_NOT_FOUND", nobody)),
 		"conversation_id":                         optionalID, "turn_id": optionalID,
 		"page_token":                  join(each(accepted, nil, ""), malformedToken, each(invalid, w.planToken)),
 		"ListPlansRequest.page_token": join(each(accepted, nil, "", w.planToken), malformedToken, each(invalid, w.planToken+"A")),
@@ -186,7 +189,7 @@ var otherCases = map[string][]badCase{
 	"state":              optionalEnum,
 	"Member.state":       join(optionalEnum, each(invalid, meterv1.MemberState_MEMBER_STATE_REMOVED.Number())),
 	"failed_turn_policy": optionalEnum, "role": optionalEnum,
-	"kind": mandatoryEnum,
+	"kind": mandatoryEnum, "resource": mandatoryEnum, "private": each(accepted, nil, false), "active": each(accepted, nil, false),
 	"unit": join(mandatoryEnum, each("UNIT_IMMUTABLE", meterv1.Unit_UNIT_USD.Number())),
 
 	"source": text(1024), "licence": text(256),

@@ -35,6 +35,7 @@ var codeOf = map[string]codes.Code{
 	"REQUEST_ID_REUSED":      codes.AlreadyExists,
 	"UNIT_IMMUTABLE":         codes.FailedPrecondition,
 	"POOL_EMPTY":             codes.ResourceExhausted,
+	"RESOURCE_NOT_FOUND":     codes.NotFound,
 	"REFUND_EXCEEDS_TOP_UP":  codes.FailedPrecondition,
 }
 

@@ -213,6 +213,20 @@ func priceSamples() []proto.Message {
 		&meterv1.PutPriceBookRequest{PriceBook: priceBook("new", "3")},
 		&meterv1.GetPriceBookRequest{PriceBookId: "book", Version: 1},
 		&meterv1.ListPriceBooksRequest{PageSize: 10},
+		&meterv1.RegisterResourceRequest{
+			OrganizationId: acme, Resource: meterv1.Resource_RESOURCE_ORCHESTRATOR, ResourceId: "plant", Active: true,
+		},
+		&meterv1.RegisterResourceRequest{
+			OrganizationId: acme, Resource: meterv1.Resource_RESOURCE_DEVICE, ResourceId: "press", ParentId: "plant",
+		},
+		&meterv1.RegisterResourceRequest{
+			OrganizationId: acme, Resource: meterv1.Resource_RESOURCE_PRIVATE_PROJECT, ResourceId: "secret", Private: true,
+		},
+		&meterv1.GetPlanUsageRequest{OrganizationId: acme},
+		&meterv1.RecountPlanUsageRequest{OrganizationId: acme},
+		&meterv1.UnregisterResourceRequest{
+			OrganizationId: acme, Resource: meterv1.Resource_RESOURCE_ORCHESTRATOR, ResourceId: "plant",
+		},
 		&meterv1.QuoteRequest{
 			PriceBookId: "book", Model: "large", TokenUsage: tokens, Version: 1, At: timestamppb.Now(),
 		},

@@ -20,6 +20,12 @@ type IDKey struct {
 	ID             UUID
 }
 
+// OwnedResource names a resource of an organization.
+type OwnedResource struct {
+	OrganizationID string
+	ResourceKey
+}
+
 // Needs lists the rows that a batch of commands must see, beside their organizations and the plans these are on.
 type Needs struct {
 	Members         []Key   // By member id.
@@ -33,6 +39,10 @@ type Needs struct {
 	AuditHeads      []string // Of organizations, which need not exist; the empty one's is the service's own.
 	Plans           []string
 	PriceBooks      []string
+	Resources       []OwnedResource
+	DevicesOf       []Key    // Of orchestrators, by their ids.
+	ResourceCounts  []string // Of organizations.
+	Recounts        []string // Of organizations.
 }
 
 // Outcome is the answer to a command that was not refused; each command says which parts it sets.
@@ -43,4 +53,6 @@ type Outcome struct {
 	Entry        *Entry
 	Member       *MemberView
 	Organization *Organization
+	Usage        []PlanUsage
+	Corrections  []Correction
 }

@@ -33,8 +33,11 @@ var messages = map[Reason]string{
 	PriceBookNotFound:      "There is no such price book, or no such version of it.",
 	UnpricedModel:          "The price book has no price for these tokens of this model: put a price, or tell the amount.",
 	PriceBookChanged:       "The price book was changed meanwhile: read its current version, and decide anew.",
-	Overloaded:             "The service is busy and did not apply the request: send the same request again.",
-	Unavailable:            "The service is unavailable: send the same request again, it will be applied once.",
+	ResourceNotFound:       "The organization has no such resource.",
+	PlanLimitReached: "Your firm's plan allows no more of these. Ask your firm's admin to remove one that is not needed, or to " +
+		"choose a larger plan.",
+	Overloaded:  "The service is busy and did not apply the request: send the same request again.",
+	Unavailable: "The service is unavailable: send the same request again, it will be applied once.",
 }
 
 // Message says to the person in front of the screen what happened and what to do. It never tells the pool's balance.
@@ -46,4 +49,6 @@ func (r *Refusal) Message() string {
 }
 
 // ForPeople says whether the message is for the person who runs the turn, rather than for the one who wrote the caller.
-func (r *Refusal) ForPeople() bool { return r.ResetsOn != "" || r.Reason == AbuseLimitReached }
+func (r *Refusal) ForPeople() bool {
+	return r.ResetsOn != "" || r.Reason == AbuseLimitReached || r.Reason == PlanLimitReached
+}

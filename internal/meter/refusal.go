@@ -37,6 +37,8 @@ const (
 	PriceBookNotFound           Reason = "PRICE_BOOK_NOT_FOUND"
 	UnpricedModel               Reason = "UNPRICED_MODEL"
 	PriceBookChanged            Reason = "PRICE_BOOK_CHANGED"
+	ResourceNotFound            Reason = "RESOURCE_NOT_FOUND"
+	PlanLimitReached            Reason = "PLAN_LIMIT_REACHED"
 
 	// The transient reasons, given by those who carry a command rather than by the rules: the same request may be sent
 	// again, and will be applied once.

@@ -16,6 +16,10 @@ type State struct {
 	Movements    Table[MovementKey, Entry] // Top-ups and refunds that commands named.
 	Changes      Table[UUID, AccessChange]
 
+	Resources      Table[ResourceKey, Resource]
+	ResourceCounts Table[ResourceKind, int64] // As far as they count.
+	Recounted      map[ResourceKind]int64     // What the resources in the database add up to, if a command asked.
+
 	// Read only, so the states of a batch may share them.
 	Plans        map[string]Plan           // By id.
 	BookVersions map[string]int64          // The current version of each price book, by its id.
@@ -49,6 +53,7 @@ type Due struct {
 func NewState(id string, now time.Time) *State {
 	return &State{
 		ID: id, Now: now, Requests: map[string]UUID{}, RefundedOf: map[string]Micros{}, OtherMembers: map[string]int{},
+		Recounted: map[ResourceKind]int64{},
 	}
 }
 

@@ -33,6 +33,9 @@ INSERT INTO access_change VALUES ('acme', '00000000-0000-0000-0000-000000000001'
 INSERT INTO test_clock VALUES (true, '0');
 INSERT INTO price_book VALUES ('list', 1, 1, 1, 'ours', 'none', '2026-02-28', '[]', now(), 'eve');
 INSERT INTO audit_chain VALUES ('acme', 1);
+INSERT INTO resource VALUES ('acme', 1, 'plant', '', false, true, true, now()), ('acme', 2, 'press', 'plant', false, true, true, now()),
+	('acme', 3, 'secret', '', true, true, true, now());
+INSERT INTO resource_count VALUES ('acme', 1, 1);
 INSERT INTO audit_entry VALUES
 	('acme', 1, now(), 'eve', 'dev', '', 'operator', '/x', 'q', 'ada', 1, '', '{}', '', '', 0, sha256('1')),
 	('acme', 2, now(), 'eve', 'dev', '', 'member', '/x', 'q', '', 2, '', '', 'no', 'other', 3, sha256('2'));
@@ -178,14 +181,25 @@ var impossible = map[string][]string{
 		`INSERT INTO ledger_entry VALUES ('acme', 4, now(), 3, 1, 1, 'ada', '00000000-0000-0000-0000-000000000001', '', 'r1', NULL, NULL)`,
 	},
 
-	"access_change_id_once":         {`INSERT INTO access_change SELECT * FROM access_change`},
-	"access_change_member_exists":   {change("'bob'", 2, 60)},
-	"audit_chain_once":              {`INSERT INTO audit_chain VALUES ('acme')`},
-	"audit_chain_is_never_negative": {`UPDATE audit_chain SET sequence = -1`},
-	"audit_chain_hash_is_a_sha256":  {`UPDATE audit_chain SET hash = ''`},
-	"audit_sequence_once":           {act(2, 1, "'{}'", "''", 0)},
-	"audit_sequence_starts_at_one":  {act(0, 1, "'{}'", "''", 0)},
-	"audit_hash_is_a_sha256":        {strings.Replace(act(3, 1, "'{}'", "''", 0), "sha256('')", `'\x00'`, 1)},
+	"access_change_id_once":        {`INSERT INTO access_change SELECT * FROM access_change`},
+	"access_change_member_exists":  {change("'bob'", 2, 60)},
+	"resource_id_once":             {`INSERT INTO resource SELECT * FROM resource`},
+	"resource_organization_exists": {`UPDATE resource SET organization_id = 'none'`},
+	"resource_kind_is_known":       {`UPDATE resource SET kind = 0 WHERE kind = 1`, `UPDATE resource SET kind = 4 WHERE kind = 1`},
+	"resource_of_a_parent_is_a_device": {
+		`UPDATE resource SET parent_id = '' WHERE kind = 2`, `UPDATE resource SET parent_id = 'plant' WHERE kind = 3`,
+	},
+	"resource_that_is_private_is_a_project": {`UPDATE resource SET private = true WHERE kind = 1`, `UPDATE resource SET private = true WHERE kind = 2`},
+	"resource_count_once":                   {`INSERT INTO resource_count SELECT * FROM resource_count`},
+	"resource_count_organization_exists":    {`UPDATE resource_count SET organization_id = 'none'`},
+	"resource_count_kind_is_known":          {`UPDATE resource_count SET kind = 0`, `UPDATE resource_count SET kind = 4`},
+	"resource_count_is_never_negative":      {`UPDATE resource_count SET used = -1`},
+	"audit_chain_once":                      {`INSERT INTO audit_chain VALUES ('acme')`},
+	"audit_chain_is_never_negative":         {`UPDATE audit_chain SET sequence = -1`},
+	"audit_chain_hash_is_a_sha256":          {`UPDATE audit_chain SET hash = ''`},
+	"audit_sequence_once":                   {act(2, 1, "'{}'", "''", 0)},
+	"audit_sequence_starts_at_one":          {act(0, 1, "'{}'", "''", 0)},
+	"audit_hash_is_a_sha256":                {strings.Replace(act(3, 1, "'{}'", "''", 0), "sha256('')", `'\x00'`, 1)},
 	"audit_outcome_tells_its_columns": {
 		act(3, 0, "'{}'", "''", 0), act(3, 3, "'{}'", "''", 0), act(3, 1, "''", "''", 0), act(3, 1, "'{}'", "'no'", 0),
 		act(3, 1, "'{}'", "''", 1), act(3, 2, "'{}'", "'no'", 1), act(3, 2, "''", "''", 1), act(3, 2, "''", "'no'", 0),

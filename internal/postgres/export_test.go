@@ -24,17 +24,23 @@ func (s *Store) BooksInMemory() int {
 // LoadStatements are the statements of a load by name, but for begin.
 func (s *Store) LoadStatements() map[string]string {
 	return map[string]string{
-		"lockOrganizations": lockOrganizations,
-		"loadPlans":         loadPlans,
-		"loadBookVersions":  loadBookVersions,
-		"loadFrame":         s.sql.frame,
-		"loadTurns":         loadTurns,
-		"loadMembers":       loadMembers,
-		"loadOtherMembers":  loadOtherMembers,
-		"loadExtensions":    loadExtensions,
-		"loadTopUps":        loadTopUps,
-		"loadRefunds":       loadRefunds,
-		"loadAccessChanges": loadAccessChanges,
+		"lockOrganizations":  lockOrganizations,
+		"loadPlans":          loadPlans,
+		"loadBookVersions":   loadBookVersions,
+		"loadFrame":          s.sql.frame,
+		"loadTurns":          loadTurns,
+		"loadMembers":        loadMembers,
+		"loadOtherMembers":   loadOtherMembers,
+		"loadExtensions":     loadExtensions,
+		"loadTopUps":         loadTopUps,
+		"loadRefunds":        loadRefunds,
+		"loadAccessChanges":  loadAccessChanges,
+		"loadResources":      loadResources,
+		"loadDevices":        loadDevices,
+		"loadResourceCounts": loadResourceCounts,
+		"recountResources":   recountResources,
+		"beginAuditChains":   beginAuditChains,
+		"loadAuditChains":    loadAuditChains,
 	}
 }
 
@@ -54,5 +60,9 @@ func (s *Store) SaveStatements() map[string]string {
 		"insertExtension":           insertExtension,
 		"insertEntries":             insertEntries,
 		"insertAccessChange":        insertAccessChange,
+		"upsertResources":           upsertResources,
+		"upsertResourceCounts":      upsertResourceCounts,
+		"insertAuditEntry":          insertAuditEntry,
+		"updateAuditChains":         updateAuditChains,
 	}
 }

@@ -26,12 +26,18 @@ var accessPaths = map[string]string{
 	"loadTurns": "member_id_once(organization_id member_id) member_period_once(organization_id member_id period_start) " +
 		"organization_id_once(organization_id) reservation_falls_due(organization_id expires_at expires_at) " +
 		"reservation_id_once(organization_id reservation_id) reservation_request_id_once(request_id organization_id)",
-	"loadMembers":       "member_id_once(organization_id member_id)",
-	"loadOtherMembers":  "member_id_once(organization_id)",
-	"loadExtensions":    "extension_request_id_once(organization_id request_id)",
-	"loadTopUps":        "refund_of_top_up(top_up_request_id organization_id) top_up_request_id_once(request_id organization_id)",
-	"loadRefunds":       "refund_request_id_once(request_id organization_id)",
-	"loadAccessChanges": "access_change_id_once(organization_id change_id)",
+	"loadMembers":        "member_id_once(organization_id member_id)",
+	"loadOtherMembers":   "member_id_once(organization_id)",
+	"loadExtensions":     "extension_request_id_once(organization_id request_id)",
+	"loadTopUps":         "refund_of_top_up(top_up_request_id organization_id) top_up_request_id_once(request_id organization_id)",
+	"loadRefunds":        "refund_request_id_once(request_id organization_id)",
+	"loadAccessChanges":  "access_change_id_once(organization_id change_id)",
+	"loadResources":      "resource_id_once(organization_id kind resource_id)",
+	"loadDevices":        "device_of_orchestrator(organization_id parent_id)",
+	"loadResourceCounts": "resource_count_once(organization_id)",
+	"recountResources":   "resource_id_once(organization_id)",
+	"beginAuditChains":   "",
+	"loadAuditChains":    "audit_chain_once(organization_id)",
 
 	"insertOrganization":        "",
 	"updateOrganizationProfile": "organization_id_once(organization_id)",
@@ -46,10 +52,14 @@ var accessPaths = map[string]string{
 	"insertExtension":           "",
 	"insertEntries":             "",
 	"insertAccessChange":        "",
+	"upsertResources":           "",
+	"upsertResourceCounts":      "",
+	"insertAuditEntry":          "",
+	"updateAuditChains":         "audit_chain_once(organization_id)",
 }
 
 // filters are what may be tested on rows that an index found, since no index condition could say it.
-var filters = map[string]string{"loadFrame": "next_due_at", "loadOtherMembers": "member_id state"}
+var filters = map[string]string{"loadFrame": "next_due_at", "loadOtherMembers": "member_id state", "recountResources": "kind"}
 
 // The tables of a service with one hot organization and two hundred small ones.
 const fullTables = `
@@ -75,6 +85,10 @@ INSERT INTO ledger_entry SELECT 'firm' || CASE WHEN n % 2 = 0 THEN 0 ELSE n % 20
 	CASE WHEN n % 4 = 1 THEN 'r' || n / 8 END, CASE WHEN n % 4 < 2 THEN '\x00'::bytea END FROM generate_series(0, 20000) n;
 INSERT INTO access_change SELECT organization_id, gen_random_uuid(), member_id, now(), '', 1, 0, 3, 0
 	FROM member, generate_series(1, 2);
+INSERT INTO resource SELECT 'firm' || n % 201, 1 + n % 3, 'thing' || n, CASE WHEN n % 3 = 1 THEN 'thing' || n % 100 ELSE '' END,
+	n % 6 = 2, true, n % 4 > 0, now() FROM generate_series(0, 10000) n;
+INSERT INTO resource_count SELECT 'firm' || n, k, 5 FROM generate_series(0, 200) n, generate_series(1, 3) k;
+INSERT INTO audit_chain SELECT 'firm' || n FROM generate_series(0, 200) n;
 `
 
 func TestPlansGoByIndex(t *testing.T) {

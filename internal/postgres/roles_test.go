@@ -29,6 +29,7 @@ var rights = map[string]string{
 	"goose_db_version": seen,
 	"extension":        added,
 	"plan":             changed, "organization": changed, "member": changed, "member_period": changed, "reservation": changed,
+	"resource": changed, "resource_count": changed,
 	"audit_chain": changed, "test_clock": changed,
 }
 

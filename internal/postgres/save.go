@@ -40,6 +40,7 @@ func (w *saver) queue() {
 	w.extensions()
 	w.entries()
 	w.accessChanges()
+	w.resources()
 	w.auditEntries()
 	w.batch.Queue("commit")
 }

@@ -52,6 +52,13 @@ var numbers = map[protoreflect.EnumDescriptor]map[protoreflect.Name]int16{
 		"TOKEN_CLASS_CACHE_WRITE": int16(price.CacheWrite), "TOKEN_CLASS_OUTPUT": int16(price.Output),
 		"TOKEN_CLASS_REASONING": int16(price.Reasoning),
 	},
+	meterv1.Resource(0).Descriptor(): {
+		"RESOURCE_ORCHESTRATOR": int16(meter.ResourceOrchestrator), "RESOURCE_DEVICE": int16(meter.ResourceDevice),
+		"RESOURCE_PRIVATE_PROJECT": int16(meter.ResourcePrivateProject),
+	},
+	meterv1.AuditOutcome(0).Descriptor(): {
+		"AUDIT_OUTCOME_APPLIED": int16(meter.AuditApplied), "AUDIT_OUTCOME_DENIED": int16(meter.AuditDenied),
+	},
 	meterv1.LedgerEntryKind(0).Descriptor(): {
 		"LEDGER_ENTRY_KIND_TOP_UP": int16(meter.EntryTopUp), "LEDGER_ENTRY_KIND_REFUND": int16(meter.EntryRefund),
 		"LEDGER_ENTRY_KIND_POOL_CHARGE":      int16(meter.EntryPoolCharge),

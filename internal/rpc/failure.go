@@ -58,6 +58,8 @@ var codeOf = map[meter.Reason]codes.Code{
 	meter.PriceBookNotFound:           codes.NotFound,
 	meter.UnpricedModel:               codes.FailedPrecondition,
 	meter.PriceBookChanged:            codes.FailedPrecondition,
+	meter.ResourceNotFound:            codes.NotFound,
+	meter.PlanLimitReached:            codes.ResourceExhausted,
 	meter.Overloaded:                  codes.Unavailable,
 	meter.Unavailable:                 codes.Unavailable,
 }

@@ -134,6 +134,18 @@ func (m *memory) Reservations(_ context.Context, q meter.ReservationQuery) ([]me
 	return rs[:min(len(rs), q.Limit)], m.fails
 }
 
+func (m *memory) PlanUsage(ctx context.Context, organizationID string) ([]meter.PlanUsage, error) {
+	o, err := m.Organization(ctx, organizationID)
+	if err != nil {
+		return nil, err
+	}
+	used := map[meter.ResourceKind]int64{}
+	for _, kind := range meter.ResourceKinds {
+		used[kind], _ = m.state(organizationID).ResourceCounts.Get(kind)
+	}
+	return meter.PlanUsageOf(m.plans[o.PlanID], used), nil
+}
+
 func (m *memory) AuditEntries(
 	_ context.Context, organizationID string, after int64, limit int,
 ) ([]meter.AuditEntry, error) {

@@ -32,6 +32,8 @@ type Reader interface {
 	AccessChanges(
 		ctx context.Context, organizationID, memberID string, after meter.UUID, limit int,
 	) ([]meter.AccessChange, error)
+	// PlanUsage is a row for each kind of resource.
+	PlanUsage(ctx context.Context, organizationID string) ([]meter.PlanUsage, error)
 	// AuditEntries are an organization's record, or the service's own if organizationID is empty.
 	AuditEntries(ctx context.Context, organizationID string, after int64, limit int) ([]meter.AuditEntry, error)
 }

@@ -145,6 +145,15 @@ func sampleRequests() map[string]proto.Message {
 		&meterv1.ListMembersRequest{OrganizationId: "acme", PageSize: 10, PageToken: "token"},
 		&meterv1.RemoveMemberRequest{OrganizationId: "acme", MemberId: "ada"},
 		&meterv1.GetMeterRequest{OrganizationId: "acme", MemberId: "ada"},
+		&meterv1.ListAuditEntriesRequest{OrganizationId: "acme", PageSize: 10, PageToken: "token"},
+		&meterv1.GetPlanUsageRequest{OrganizationId: "acme"},
+		&meterv1.RecountPlanUsageRequest{OrganizationId: "acme"},
+		&meterv1.RegisterResourceRequest{
+			OrganizationId: "acme", Resource: meterv1.Resource_RESOURCE_DEVICE, ResourceId: "press", ParentId: "plant", Active: true,
+		},
+		&meterv1.UnregisterResourceRequest{
+			OrganizationId: "acme", Resource: meterv1.Resource_RESOURCE_ORCHESTRATOR, ResourceId: "plant",
+		},
 		&meterv1.PutPriceBookRequest{PriceBook: samplePriceBook(), ExpectedVersion: proto.Int64(0)},
 		&meterv1.GetPriceBookRequest{PriceBookId: "book", Version: 1},
 		&meterv1.ListPriceBooksRequest{PageSize: 10, PageToken: "token"},

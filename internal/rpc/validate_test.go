@@ -47,6 +47,8 @@ var fields = map[string]wrong{
 	"top_up_request_id": wrongID, "reservation_id": wrongUUID,
 	"price_book_id": wrongOptID, "conversation_id": wrongOptID, "turn_id": wrongOptID,
 	"ListReservationsRequest.member_id": wrongOptID, "ListAccessChangesRequest.member_id": wrongOptID,
+	"ListAuditEntriesRequest.organization_id": wrongOptID, "resource_id": wrongID, "parent_id": wrongOptID,
+	"resource": mustEnum, "private": {}, "active": {},
 	"reference": wrongText, "reason": wrongText, "display_name": wrongText,
 	"email":      {strings.Repeat("x", 321), "\x00"},
 	"avatar_url": {strings.Repeat("x", 1025), "\x00"},

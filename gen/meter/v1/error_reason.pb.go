@@ -187,6 +187,15 @@ const (
 	//
 	//	{"reason": "RATE_LIMITED", "domain": "meter.v1"}
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 34
+	// NOT_FOUND. The organization has no such resource, or for a device no such orchestrator that is registered.
+	//
+	//	{"reason": "RESOURCE_NOT_FOUND", "domain": "meter.v1", "metadata": {"resource": "ORCHESTRATOR", "resource_id": "plant-7"}}
+	ErrorReason_ERROR_REASON_RESOURCE_NOT_FOUND ErrorReason = 35
+	// RESOURCE_EXHAUSTED. The plan allows no more of this resource. What is registered stays; unregister one, or choose a
+	// plan that allows more.
+	//
+	//	{"reason": "PLAN_LIMIT_REACHED", "domain": "meter.v1", "metadata": {"resource": "DEVICE", "used": "100", "allowed": "100"}}
+	ErrorReason_ERROR_REASON_PLAN_LIMIT_REACHED ErrorReason = 36
 )
 
 // Enum value maps for ErrorReason.
@@ -227,6 +236,8 @@ var (
 		32: "ERROR_REASON_UNAUTHENTICATED",
 		33: "ERROR_REASON_PERMISSION_DENIED",
 		34: "ERROR_REASON_RATE_LIMITED",
+		35: "ERROR_REASON_RESOURCE_NOT_FOUND",
+		36: "ERROR_REASON_PLAN_LIMIT_REACHED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -264,6 +275,8 @@ var (
 		"ERROR_REASON_UNAUTHENTICATED":           32,
 		"ERROR_REASON_PERMISSION_DENIED":         33,
 		"ERROR_REASON_RATE_LIMITED":              34,
+		"ERROR_REASON_RESOURCE_NOT_FOUND":        35,
+		"ERROR_REASON_PLAN_LIMIT_REACHED":        36,
 	}
 )
 
@@ -298,7 +311,8 @@ var File_meter_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_meter_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1bmeter/v1/error_reason.proto\x12\bmeter.v1*\xe7\t\n" +
+	"\x1bmeter/v1/error_reason.proto\x12\bmeter.v1*\xb1\n" +
+	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12'\n" +
@@ -335,7 +349,9 @@ const file_meter_v1_error_reason_proto_rawDesc = "" +
 	"\x1fERROR_REASON_PRICE_BOOK_CHANGED\x10\x1f\x12 \n" +
 	"\x1cERROR_REASON_UNAUTHENTICATED\x10 \x12\"\n" +
 	"\x1eERROR_REASON_PERMISSION_DENIED\x10!\x12\x1d\n" +
-	"\x19ERROR_REASON_RATE_LIMITED\x10\"B\x9d\x01\n" +
+	"\x19ERROR_REASON_RATE_LIMITED\x10\"\x12#\n" +
+	"\x1fERROR_REASON_RESOURCE_NOT_FOUND\x10#\x12#\n" +
+	"\x1fERROR_REASON_PLAN_LIMIT_REACHED\x10$B\x9d\x01\n" +
 	"\fcom.meter.v1B\x10ErrorReasonProtoP\x01Z:github.com/spillway-metering/spillway/gen/meter/v1;meterv1\xa2\x02\x03MXX\xaa\x02\bMeter.V1\xca\x02\bMeter\\V1\xe2\x02\x14Meter\\V1\\GPBMetadata\xea\x02\tMeter::V1b\x06proto3"
 
 var (

@@ -123,19 +123,495 @@ func (x *GetMeterResponse) GetMeter() *Meter {
 	return nil
 }
 
+// GetPlanUsageRequest names an organization.
+type GetPlanUsageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Organization whose plan's use to answer.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *GetPlanUsageRequest) Reset() {
+	*x = GetPlanUsageRequest{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPlanUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPlanUsageRequest) ProtoMessage() {}
+
+func (x *GetPlanUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPlanUsageRequest.ProtoReflect.Descriptor instead.
+func (*GetPlanUsageRequest) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GetPlanUsageRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+// GetPlanUsageResponse answers a row for each resource.
+type GetPlanUsageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rows, in the order of the resources' numbers.
+	Rows          []*PlanUsageRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPlanUsageResponse) Reset() {
+	*x = GetPlanUsageResponse{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPlanUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPlanUsageResponse) ProtoMessage() {}
+
+func (x *GetPlanUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPlanUsageResponse.ProtoReflect.Descriptor instead.
+func (*GetPlanUsageResponse) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetPlanUsageResponse) GetRows() []*PlanUsageRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+// RecountPlanUsageRequest names an organization.
+type RecountPlanUsageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Organization in which to count.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *RecountPlanUsageRequest) Reset() {
+	*x = RecountPlanUsageRequest{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecountPlanUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecountPlanUsageRequest) ProtoMessage() {}
+
+func (x *RecountPlanUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecountPlanUsageRequest.ProtoReflect.Descriptor instead.
+func (*RecountPlanUsageRequest) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RecountPlanUsageRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+// RecountPlanUsageResponse answers the rows as they are since, and what was wrong.
+type RecountPlanUsageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rows, in the order of the resources' numbers.
+	Rows []*PlanUsageRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	// What was corrected. Empty: all counts were right.
+	Corrections   []*PlanUsageCorrection `protobuf:"bytes,2,rep,name=corrections,proto3" json:"corrections,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecountPlanUsageResponse) Reset() {
+	*x = RecountPlanUsageResponse{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecountPlanUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecountPlanUsageResponse) ProtoMessage() {}
+
+func (x *RecountPlanUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecountPlanUsageResponse.ProtoReflect.Descriptor instead.
+func (*RecountPlanUsageResponse) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *RecountPlanUsageResponse) GetRows() []*PlanUsageRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *RecountPlanUsageResponse) GetCorrections() []*PlanUsageCorrection {
+	if x != nil {
+		return x.Corrections
+	}
+	return nil
+}
+
+// RegisterResourceRequest says what there is to be.
+type RegisterResourceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Organization whose plan must allow it.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// What sort of thing it is.
+	Resource Resource `protobuf:"varint,2,opt,name=resource,proto3,enum=meter.v1.Resource" json:"resource,omitempty"`
+	// Id that the caller chooses, unique per organization among its sort.
+	ResourceId string `protobuf:"bytes,3,opt,name=resource_id,json=resourceId,proto3" json:"resource_id,omitempty"`
+	// The orchestrator of a device, which must be registered. Of a device it must be set, of anything else it must not.
+	ParentId string `protobuf:"bytes,4,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
+	// Whether a project is private. Of anything else it must be false.
+	Private bool `protobuf:"varint,5,opt,name=private,proto3" json:"private,omitempty"`
+	// Whether it is active, for the record: inactive ones count too.
+	Active        bool `protobuf:"varint,6,opt,name=active,proto3" json:"active,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegisterResourceRequest) Reset() {
+	*x = RegisterResourceRequest{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegisterResourceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegisterResourceRequest) ProtoMessage() {}
+
+func (x *RegisterResourceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegisterResourceRequest.ProtoReflect.Descriptor instead.
+func (*RegisterResourceRequest) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RegisterResourceRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *RegisterResourceRequest) GetResource() Resource {
+	if x != nil {
+		return x.Resource
+	}
+	return Resource_RESOURCE_UNSPECIFIED
+}
+
+func (x *RegisterResourceRequest) GetResourceId() string {
+	if x != nil {
+		return x.ResourceId
+	}
+	return ""
+}
+
+func (x *RegisterResourceRequest) GetParentId() string {
+	if x != nil {
+		return x.ParentId
+	}
+	return ""
+}
+
+func (x *RegisterResourceRequest) GetPrivate() bool {
+	if x != nil {
+		return x.Private
+	}
+	return false
+}
+
+func (x *RegisterResourceRequest) GetActive() bool {
+	if x != nil {
+		return x.Active
+	}
+	return false
+}
+
+// RegisterResourceResponse answers how many there are since.
+type RegisterResourceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The row of the resource.
+	Row           *PlanUsageRow `protobuf:"bytes,1,opt,name=row,proto3" json:"row,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegisterResourceResponse) Reset() {
+	*x = RegisterResourceResponse{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegisterResourceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegisterResourceResponse) ProtoMessage() {}
+
+func (x *RegisterResourceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegisterResourceResponse.ProtoReflect.Descriptor instead.
+func (*RegisterResourceResponse) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RegisterResourceResponse) GetRow() *PlanUsageRow {
+	if x != nil {
+		return x.Row
+	}
+	return nil
+}
+
+// UnregisterResourceRequest names a resource.
+type UnregisterResourceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Organization that had it.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// What sort of thing it was.
+	Resource Resource `protobuf:"varint,2,opt,name=resource,proto3,enum=meter.v1.Resource" json:"resource,omitempty"`
+	// Its id.
+	ResourceId    string `protobuf:"bytes,3,opt,name=resource_id,json=resourceId,proto3" json:"resource_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnregisterResourceRequest) Reset() {
+	*x = UnregisterResourceRequest{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnregisterResourceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnregisterResourceRequest) ProtoMessage() {}
+
+func (x *UnregisterResourceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnregisterResourceRequest.ProtoReflect.Descriptor instead.
+func (*UnregisterResourceRequest) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *UnregisterResourceRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *UnregisterResourceRequest) GetResource() Resource {
+	if x != nil {
+		return x.Resource
+	}
+	return Resource_RESOURCE_UNSPECIFIED
+}
+
+func (x *UnregisterResourceRequest) GetResourceId() string {
+	if x != nil {
+		return x.ResourceId
+	}
+	return ""
+}
+
+// UnregisterResourceResponse answers how many there are since.
+type UnregisterResourceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rows, in the order of the resources' numbers: an orchestrator takes its devices along.
+	Rows          []*PlanUsageRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnregisterResourceResponse) Reset() {
+	*x = UnregisterResourceResponse{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnregisterResourceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnregisterResourceResponse) ProtoMessage() {}
+
+func (x *UnregisterResourceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnregisterResourceResponse.ProtoReflect.Descriptor instead.
+func (*UnregisterResourceResponse) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UnregisterResourceResponse) GetRows() []*PlanUsageRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
 var File_meter_v1_usage_service_proto protoreflect.FileDescriptor
 
 const file_meter_v1_usage_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1cmeter/v1/usage_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x14meter/v1/meter.proto\x1a\x15meter/v1/policy.proto\"\x9b\x01\n" +
+	"\x1cmeter/v1/usage_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x14meter/v1/meter.proto\x1a\x19meter/v1/plan_usage.proto\x1a\x15meter/v1/policy.proto\"\x9b\x01\n" +
 	"\x0fGetMeterRequest\x12I\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12=\n" +
 	"\tmember_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bmemberId\"9\n" +
 	"\x10GetMeterResponse\x12%\n" +
-	"\x05meter\x18\x01 \x01(\v2\x0f.meter.v1.MeterR\x05meter2x\n" +
+	"\x05meter\x18\x01 \x01(\v2\x0f.meter.v1.MeterR\x05meter\"`\n" +
+	"\x13GetPlanUsageRequest\x12I\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\"B\n" +
+	"\x14GetPlanUsageResponse\x12*\n" +
+	"\x04rows\x18\x01 \x03(\v2\x16.meter.v1.PlanUsageRowR\x04rows\"d\n" +
+	"\x17RecountPlanUsageRequest\x12I\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\"\x87\x01\n" +
+	"\x18RecountPlanUsageResponse\x12*\n" +
+	"\x04rows\x18\x01 \x03(\v2\x16.meter.v1.PlanUsageRowR\x04rows\x12?\n" +
+	"\vcorrections\x18\x02 \x03(\v2\x1d.meter.v1.PlanUsageCorrectionR\vcorrections\"\xd7\x02\n" +
+	"\x17RegisterResourceRequest\x12I\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12:\n" +
+	"\bresource\x18\x02 \x01(\x0e2\x12.meter.v1.ResourceB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bresource\x12A\n" +
+	"\vresource_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\n" +
+	"resourceId\x12@\n" +
+	"\tparent_id\x18\x04 \x01(\tB#\xbaH \xd8\x01\x01r\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bparentId\x12\x18\n" +
+	"\aprivate\x18\x05 \x01(\bR\aprivate\x12\x16\n" +
+	"\x06active\x18\x06 \x01(\bR\x06active\"D\n" +
+	"\x18RegisterResourceResponse\x12(\n" +
+	"\x03row\x18\x01 \x01(\v2\x16.meter.v1.PlanUsageRowR\x03row\"\xe5\x01\n" +
+	"\x19UnregisterResourceRequest\x12I\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12:\n" +
+	"\bresource\x18\x02 \x01(\x0e2\x12.meter.v1.ResourceB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bresource\x12A\n" +
+	"\vresource_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\n" +
+	"resourceId\"H\n" +
+	"\x1aUnregisterResourceResponse\x12*\n" +
+	"\x04rows\x18\x01 \x03(\v2\x16.meter.v1.PlanUsageRowR\x04rows2\xd1\x04\n" +
 	"\fUsageService\x12h\n" +
 	"\bGetMeter\x12\x19.meter.v1.GetMeterRequest\x1a\x1a.meter.v1.GetMeterResponse\"%\x8a\xb5\x18!\n" +
-	"\x03\x03\x04\x05\x12\x0forganization_id\x1a\tmember_idB\x9e\x01\n" +
+	"\x03\x03\x04\x05\x12\x0forganization_id\x1a\tmember_id\x12l\n" +
+	"\fGetPlanUsage\x12\x1d.meter.v1.GetPlanUsageRequest\x1a\x1e.meter.v1.GetPlanUsageResponse\"\x1d\x8a\xb5\x18\x19\n" +
+	"\x04\x02\x03\x04\x05\x12\x0forganization_id(\x01\x12w\n" +
+	"\x10RecountPlanUsage\x12!.meter.v1.RecountPlanUsageRequest\x1a\".meter.v1.RecountPlanUsageResponse\"\x1c\x8a\xb5\x18\x18\n" +
+	"\x03\x02\x03\x04\x12\x0forganization_id(\x01\x12t\n" +
+	"\x10RegisterResource\x12!.meter.v1.RegisterResourceRequest\x1a\".meter.v1.RegisterResourceResponse\"\x19\x8a\xb5\x18\x15\n" +
+	"\x02\x02\x03\x12\x0forganization_id\x12z\n" +
+	"\x12UnregisterResource\x12#.meter.v1.UnregisterResourceRequest\x1a$.meter.v1.UnregisterResourceResponse\"\x19\x8a\xb5\x18\x15\n" +
+	"\x02\x02\x03\x12\x0forganization_idB\x9e\x01\n" +
 	"\fcom.meter.v1B\x11UsageServiceProtoP\x01Z:github.com/spillway-metering/spillway/gen/meter/v1;meterv1\xa2\x02\x03MXX\xaa\x02\bMeter.V1\xca\x02\bMeter\\V1\xe2\x02\x14Meter\\V1\\GPBMetadata\xea\x02\tMeter::V1b\x06proto3"
 
 var (
@@ -150,21 +626,47 @@ func file_meter_v1_usage_service_proto_rawDescGZIP() []byte {
 	return file_meter_v1_usage_service_proto_rawDescData
 }
 
-var file_meter_v1_usage_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_meter_v1_usage_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_meter_v1_usage_service_proto_goTypes = []any{
-	(*GetMeterRequest)(nil),  // 0: meter.v1.GetMeterRequest
-	(*GetMeterResponse)(nil), // 1: meter.v1.GetMeterResponse
-	(*Meter)(nil),            // 2: meter.v1.Meter
+	(*GetMeterRequest)(nil),            // 0: meter.v1.GetMeterRequest
+	(*GetMeterResponse)(nil),           // 1: meter.v1.GetMeterResponse
+	(*GetPlanUsageRequest)(nil),        // 2: meter.v1.GetPlanUsageRequest
+	(*GetPlanUsageResponse)(nil),       // 3: meter.v1.GetPlanUsageResponse
+	(*RecountPlanUsageRequest)(nil),    // 4: meter.v1.RecountPlanUsageRequest
+	(*RecountPlanUsageResponse)(nil),   // 5: meter.v1.RecountPlanUsageResponse
+	(*RegisterResourceRequest)(nil),    // 6: meter.v1.RegisterResourceRequest
+	(*RegisterResourceResponse)(nil),   // 7: meter.v1.RegisterResourceResponse
+	(*UnregisterResourceRequest)(nil),  // 8: meter.v1.UnregisterResourceRequest
+	(*UnregisterResourceResponse)(nil), // 9: meter.v1.UnregisterResourceResponse
+	(*Meter)(nil),                      // 10: meter.v1.Meter
+	(*PlanUsageRow)(nil),               // 11: meter.v1.PlanUsageRow
+	(*PlanUsageCorrection)(nil),        // 12: meter.v1.PlanUsageCorrection
+	(Resource)(0),                      // 13: meter.v1.Resource
 }
 var file_meter_v1_usage_service_proto_depIdxs = []int32{
-	2, // 0: meter.v1.GetMeterResponse.meter:type_name -> meter.v1.Meter
-	0, // 1: meter.v1.UsageService.GetMeter:input_type -> meter.v1.GetMeterRequest
-	1, // 2: meter.v1.UsageService.GetMeter:output_type -> meter.v1.GetMeterResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	10, // 0: meter.v1.GetMeterResponse.meter:type_name -> meter.v1.Meter
+	11, // 1: meter.v1.GetPlanUsageResponse.rows:type_name -> meter.v1.PlanUsageRow
+	11, // 2: meter.v1.RecountPlanUsageResponse.rows:type_name -> meter.v1.PlanUsageRow
+	12, // 3: meter.v1.RecountPlanUsageResponse.corrections:type_name -> meter.v1.PlanUsageCorrection
+	13, // 4: meter.v1.RegisterResourceRequest.resource:type_name -> meter.v1.Resource
+	11, // 5: meter.v1.RegisterResourceResponse.row:type_name -> meter.v1.PlanUsageRow
+	13, // 6: meter.v1.UnregisterResourceRequest.resource:type_name -> meter.v1.Resource
+	11, // 7: meter.v1.UnregisterResourceResponse.rows:type_name -> meter.v1.PlanUsageRow
+	0,  // 8: meter.v1.UsageService.GetMeter:input_type -> meter.v1.GetMeterRequest
+	2,  // 9: meter.v1.UsageService.GetPlanUsage:input_type -> meter.v1.GetPlanUsageRequest
+	4,  // 10: meter.v1.UsageService.RecountPlanUsage:input_type -> meter.v1.RecountPlanUsageRequest
+	6,  // 11: meter.v1.UsageService.RegisterResource:input_type -> meter.v1.RegisterResourceRequest
+	8,  // 12: meter.v1.UsageService.UnregisterResource:input_type -> meter.v1.UnregisterResourceRequest
+	1,  // 13: meter.v1.UsageService.GetMeter:output_type -> meter.v1.GetMeterResponse
+	3,  // 14: meter.v1.UsageService.GetPlanUsage:output_type -> meter.v1.GetPlanUsageResponse
+	5,  // 15: meter.v1.UsageService.RecountPlanUsage:output_type -> meter.v1.RecountPlanUsageResponse
+	7,  // 16: meter.v1.UsageService.RegisterResource:output_type -> meter.v1.RegisterResourceResponse
+	9,  // 17: meter.v1.UsageService.UnregisterResource:output_type -> meter.v1.UnregisterResourceResponse
+	13, // [13:18] is the sub-list for method output_type
+	8,  // [8:13] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_meter_v1_usage_service_proto_init() }
@@ -173,6 +675,7 @@ func file_meter_v1_usage_service_proto_init() {
 		return
 	}
 	file_meter_v1_meter_proto_init()
+	file_meter_v1_plan_usage_proto_init()
 	file_meter_v1_policy_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -180,7 +683,7 @@ func file_meter_v1_usage_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_meter_v1_usage_service_proto_rawDesc), len(file_meter_v1_usage_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

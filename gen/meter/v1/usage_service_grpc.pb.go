@@ -19,7 +19,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	UsageService_GetMeter_FullMethodName = "/meter.v1.UsageService/GetMeter"
+	UsageService_GetMeter_FullMethodName           = "/meter.v1.UsageService/GetMeter"
+	UsageService_GetPlanUsage_FullMethodName       = "/meter.v1.UsageService/GetPlanUsage"
+	UsageService_RecountPlanUsage_FullMethodName   = "/meter.v1.UsageService/RecountPlanUsage"
+	UsageService_RegisterResource_FullMethodName   = "/meter.v1.UsageService/RegisterResource"
+	UsageService_UnregisterResource_FullMethodName = "/meter.v1.UsageService/UnregisterResource"
 )
 
 // UsageServiceClient is the client API for UsageService service.
@@ -36,6 +40,25 @@ type UsageServiceClient interface {
 	//
 	// Reasons: MEMBER_NOT_FOUND.
 	GetMeter(ctx context.Context, in *GetMeterRequest, opts ...grpc.CallOption) (*GetMeterResponse, error)
+	// GetPlanUsage answers how much of what the plan allows is used, a row for each resource. Billing, operators and the
+	// organization's members call it. It only reads, so it may be sent again at any time.
+	GetPlanUsage(ctx context.Context, in *GetPlanUsageRequest, opts ...grpc.CallOption) (*GetPlanUsageResponse, error)
+	// RecountPlanUsage counts anew all that is registered in the organization, and says what it corrected. Billing, operators
+	// and the organization's admins call it. A retry corrects nothing more.
+	RecountPlanUsage(ctx context.Context, in *RecountPlanUsageRequest, opts ...grpc.CallOption) (*RecountPlanUsageResponse, error)
+	// RegisterResource registers a resource, or changes one that is registered: a project that becomes private counts from
+	// then on, and one that becomes public no more. The service that owns the resource calls it before it makes it.
+	//
+	// A retry changes nothing more. When the service is unavailable the resource is as it was, or as asked; make it once the
+	// call has passed. The limit is exact, however many register at a time.
+	//
+	// Reasons: PLAN_LIMIT_REACHED, RESOURCE_NOT_FOUND.
+	RegisterResource(ctx context.Context, in *RegisterResourceRequest, opts ...grpc.CallOption) (*RegisterResourceResponse, error)
+	// UnregisterResource takes a resource off; an orchestrator takes its devices along. The service that owns it calls it once
+	// the resource is gone. A retry changes nothing more.
+	//
+	// Reasons: RESOURCE_NOT_FOUND.
+	UnregisterResource(ctx context.Context, in *UnregisterResourceRequest, opts ...grpc.CallOption) (*UnregisterResourceResponse, error)
 }
 
 type usageServiceClient struct {
@@ -56,6 +79,46 @@ func (c *usageServiceClient) GetMeter(ctx context.Context, in *GetMeterRequest, 
 	return out, nil
 }
 
+func (c *usageServiceClient) GetPlanUsage(ctx context.Context, in *GetPlanUsageRequest, opts ...grpc.CallOption) (*GetPlanUsageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPlanUsageResponse)
+	err := c.cc.Invoke(ctx, UsageService_GetPlanUsage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *usageServiceClient) RecountPlanUsage(ctx context.Context, in *RecountPlanUsageRequest, opts ...grpc.CallOption) (*RecountPlanUsageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecountPlanUsageResponse)
+	err := c.cc.Invoke(ctx, UsageService_RecountPlanUsage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *usageServiceClient) RegisterResource(ctx context.Context, in *RegisterResourceRequest, opts ...grpc.CallOption) (*RegisterResourceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RegisterResourceResponse)
+	err := c.cc.Invoke(ctx, UsageService_RegisterResource_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *usageServiceClient) UnregisterResource(ctx context.Context, in *UnregisterResourceRequest, opts ...grpc.CallOption) (*UnregisterResourceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnregisterResourceResponse)
+	err := c.cc.Invoke(ctx, UsageService_UnregisterResource_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // UsageServiceServer is the server API for UsageService service.
 // All implementations must embed UnimplementedUsageServiceServer
 // for forward compatibility.
@@ -70,6 +133,25 @@ type UsageServiceServer interface {
 	//
 	// Reasons: MEMBER_NOT_FOUND.
 	GetMeter(context.Context, *GetMeterRequest) (*GetMeterResponse, error)
+	// GetPlanUsage answers how much of what the plan allows is used, a row for each resource. Billing, operators and the
+	// organization's members call it. It only reads, so it may be sent again at any time.
+	GetPlanUsage(context.Context, *GetPlanUsageRequest) (*GetPlanUsageResponse, error)
+	// RecountPlanUsage counts anew all that is registered in the organization, and says what it corrected. Billing, operators
+	// and the organization's admins call it. A retry corrects nothing more.
+	RecountPlanUsage(context.Context, *RecountPlanUsageRequest) (*RecountPlanUsageResponse, error)
+	// RegisterResource registers a resource, or changes one that is registered: a project that becomes private counts from
+	// then on, and one that becomes public no more. The service that owns the resource calls it before it makes it.
+	//
+	// A retry changes nothing more. When the service is unavailable the resource is as it was, or as asked; make it once the
+	// call has passed. The limit is exact, however many register at a time.
+	//
+	// Reasons: PLAN_LIMIT_REACHED, RESOURCE_NOT_FOUND.
+	RegisterResource(context.Context, *RegisterResourceRequest) (*RegisterResourceResponse, error)
+	// UnregisterResource takes a resource off; an orchestrator takes its devices along. The service that owns it calls it once
+	// the resource is gone. A retry changes nothing more.
+	//
+	// Reasons: RESOURCE_NOT_FOUND.
+	UnregisterResource(context.Context, *UnregisterResourceRequest) (*UnregisterResourceResponse, error)
 	mustEmbedUnimplementedUsageServiceServer()
 }
 
@@ -82,6 +164,18 @@ type UnimplementedUsageServiceServer struct{}
 
 func (UnimplementedUsageServiceServer) GetMeter(context.Context, *GetMeterRequest) (*GetMeterResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetMeter not implemented")
+}
+func (UnimplementedUsageServiceServer) GetPlanUsage(context.Context, *GetPlanUsageRequest) (*GetPlanUsageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPlanUsage not implemented")
+}
+func (UnimplementedUsageServiceServer) RecountPlanUsage(context.Context, *RecountPlanUsageRequest) (*RecountPlanUsageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecountPlanUsage not implemented")
+}
+func (UnimplementedUsageServiceServer) RegisterResource(context.Context, *RegisterResourceRequest) (*RegisterResourceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RegisterResource not implemented")
+}
+func (UnimplementedUsageServiceServer) UnregisterResource(context.Context, *UnregisterResourceRequest) (*UnregisterResourceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UnregisterResource not implemented")
 }
 func (UnimplementedUsageServiceServer) mustEmbedUnimplementedUsageServiceServer() {}
 func (UnimplementedUsageServiceServer) testEmbeddedByValue()                      {}
@@ -122,6 +216,78 @@ func _UsageService_GetMeter_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UsageService_GetPlanUsage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPlanUsageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UsageServiceServer).GetPlanUsage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UsageService_GetPlanUsage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UsageServiceServer).GetPlanUsage(ctx, req.(*GetPlanUsageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UsageService_RecountPlanUsage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecountPlanUsageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UsageServiceServer).RecountPlanUsage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UsageService_RecountPlanUsage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UsageServiceServer).RecountPlanUsage(ctx, req.(*RecountPlanUsageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UsageService_RegisterResource_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RegisterResourceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UsageServiceServer).RegisterResource(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UsageService_RegisterResource_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UsageServiceServer).RegisterResource(ctx, req.(*RegisterResourceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UsageService_UnregisterResource_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnregisterResourceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UsageServiceServer).UnregisterResource(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UsageService_UnregisterResource_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UsageServiceServer).UnregisterResource(ctx, req.(*UnregisterResourceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // UsageService_ServiceDesc is the grpc.ServiceDesc for UsageService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -132,6 +298,22 @@ var UsageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetMeter",
 			Handler:    _UsageService_GetMeter_Handler,
+		},
+		{
+			MethodName: "GetPlanUsage",
+			Handler:    _UsageService_GetPlanUsage_Handler,
+		},
+		{
+			MethodName: "RecountPlanUsage",
+			Handler:    _UsageService_RecountPlanUsage_Handler,
+		},
+		{
+			MethodName: "RegisterResource",
+			Handler:    _UsageService_RegisterResource_Handler,
+		},
+		{
+			MethodName: "UnregisterResource",
+			Handler:    _UsageService_UnregisterResource_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

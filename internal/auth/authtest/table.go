@@ -30,6 +30,9 @@ PutPlan GetPlan ListPlans                                     |              | y
 PutOrganization GetOrganization ListOrganizations             |              | yes     | yes      |           |
 PutMember RemoveMember                                        |              | yes     | yes      |           |
 PutPriceBook GetPriceBook ListPriceBooks Quote                |              | yes     | yes      |           |
+GetPlanUsage                                                  |              | yes     | yes      | if shared | if shared
+RecountPlanUsage                                              |              | yes     | yes      | if shared |
+RegisterResource UnregisterResource                           |              | yes     | yes      |           |
 GetTime Advance SetTime                                       |              |         | yes      |           |
 ListAuditEntries                                              |              |         | yes      | own       |
 `
