@@ -56,7 +56,7 @@ func TestMessagesForPeople(t *testing.T) {
 		if hardStops[reason] {
 			refusal.ResetsOn = "28 February 2026"
 		}
-		if want := hardStops[reason] || reason == meter.AbuseLimitReached; refusal.ForPeople() != want {
+		if want := hardStops[reason] || reason == meter.AbuseLimitReached || reason == meter.PlanLimitReached; refusal.ForPeople() != want {
 			t.Errorf("%s is for people: %t, want %t", reason, !want, want)
 		}
 	}
