@@ -15,6 +15,8 @@ BENCH_MANY ?= bin/meterbench --callers 256 --organizations 1,1000 --seats 1000 -
 # What `make test` hands to go test besides -race. The tests speak with a real
 # PostgreSQL and build real binaries, so no verdict is taken from the cache.
 TEST_FLAGS ?= -count=1 -timeout 10m
+# How long each target is fuzzed. A minute each: make fuzz FUZZ_TIME=1m.
+FUZZ_TIME ?= 5s
 # How long `make soak` lasts, and the seed that `make faults` starts from; 0: another one each time.
 MINUTES ?= 60
 FAULTS_SEED ?= 0
@@ -41,6 +43,11 @@ bench: build ## Measure turns a second, beside the ceilings of the same run (5 m
 .PHONY: test
 test: gcc postgres check-generated lint vulnerabilities tidy ## Everything that must be green: the checks below, then every test under -race
 	go test -race $(TEST_FLAGS) ./...
+	tools/fuzz $(FUZZ_TIME)
+
+.PHONY: fuzz
+fuzz: ## Fuzz every target for FUZZ_TIME each, one after the other
+	tools/fuzz $(FUZZ_TIME)
 
 .PHONY: faults
 faults: gcc postgres ## Faults of every kind under load, each history checked (under 4 minutes; FAULTS_SEED=n starts from a seed)

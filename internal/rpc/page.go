@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"strconv"
 	"strings"
@@ -18,6 +17,9 @@ const (
 	tokenVersion = 1
 	// sumSize is how many bytes of a hash bind a token to its list.
 	sumSize = 8
+	// Every key is an id or the number of an entry, and so has the form of an id that a caller chooses.
+	maxKey        = 128
+	keyCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@-"
 )
 
 // paged is a request for a page of a list.
@@ -58,17 +60,19 @@ func (l listing) token(key string) string {
 	return base64.RawURLEncoding.EncodeToString(append(token, key...))
 }
 
-// after is the key of the last item of the page before; empty: this is the first page.
+// after is the key of the last item of the page before; empty: this is the first page. A token is taken only as it was
+// made: base64 has other spellings of the same bytes.
 func (l listing) after(in paged) (string, error) {
-	if in.GetPageToken() == "" {
+	given := in.GetPageToken()
+	if given == "" {
 		return "", nil
 	}
-	token, err := base64.RawURLEncoding.DecodeString(in.GetPageToken())
-	if err != nil || len(token) <= 1+sumSize || token[0] != tokenVersion {
+	token, err := base64.RawURLEncoding.DecodeString(given)
+	if err != nil || len(token) <= 1+sumSize {
 		return "", wrongToken()
 	}
-	sum, key := token[1:1+sumSize], string(token[1+sumSize:])
-	if subtle.ConstantTimeCompare(sum, l.sum(key)) == 0 || strings.ContainsFunc(key, unprintable) {
+	key := string(token[1+sumSize:])
+	if l.token(key) != given || len(key) > maxKey || strings.Trim(key, keyCharacters) != "" {
 		return "", wrongToken()
 	}
 	return key, nil
@@ -81,7 +85,7 @@ func (l listing) afterID(in paged) (meter.UUID, error) {
 		return meter.UUID{}, err
 	}
 	id, err := uuid.Parse(key)
-	if err != nil {
+	if err != nil || id == uuid.Nil || id.String() != key {
 		return meter.UUID{}, wrongToken()
 	}
 	return meter.UUID(id), nil
@@ -94,7 +98,7 @@ func (l listing) afterSequence(in paged) (int64, error) {
 		return 0, err
 	}
 	sequence, err := strconv.ParseInt(key, 10, 64)
-	if err != nil {
+	if err != nil || sequence < 1 || strconv.FormatInt(sequence, 10) != key {
 		return 0, wrongToken()
 	}
 	return sequence, nil
@@ -104,9 +108,6 @@ func (l listing) sum(key string) []byte {
 	sum := sha256.Sum256([]byte(string(l) + "\x00" + key))
 	return sum[:sumSize]
 }
-
-// unprintable tells what no key contains: all are of printable ASCII.
-func unprintable(r rune) bool { return r <= ' ' || r > '~' }
 
 func wrongToken() error {
 	return invalidField("page_token", "must be the next_page_token of the page before, with the same request otherwise")
