@@ -40,6 +40,7 @@ func tell() *fiction {
 	})
 	f.say(2, &meterv1.GrantAccessRequest{MemberId: "seat-0", Access: &meterv1.GrantAccessRequest_Unlimited{Unlimited: true}},
 		&meterv1.GrantAccessResponse{Member: &meterv1.Member{MemberId: "seat-0", Access: &meterv1.Access{Kind: unlimited}}})
+	f.books.listed = f.books.changes
 	f.turn()
 	return f
 }
@@ -198,6 +199,26 @@ var lies = map[string]struct {
 	"a hold that outlives its time": {func(f *fiction) {
 		f.books.reservations[0].State = meterv1.ReservationState_RESERVATION_STATE_HELD
 	}, "stands yet"},
+	"a grant that never was": {func(f *fiction) {
+		f.say(4, &meterv1.RevokeAccessRequest{MemberId: "seat-1"}, &meterv1.RevokeAccessResponse{
+			Member: &meterv1.Member{MemberId: "seat-1", Access: &meterv1.Access{Kind: noAccess}},
+		})
+	}, "LOST: acknowledged, but it is no change of access"},
+	"a grant made twice": {func(f *fiction) {
+		again := &meterv1.AccessChange{
+			MemberId: "seat-0", At: f.at(2), Before: &meterv1.Access{Kind: unlimited}, After: &meterv1.Access{Kind: unlimited},
+		}
+		f.books.changes = append(f.books.changes, again)
+	}, "applied twice"},
+	"a change of access that is not listed": {func(f *fiction) { f.books.listed = nil }, "is listed -1 times more"},
+	"other content taken for a retry": {func(f *fiction) {
+		f.say(4, &meterv1.TopUpRequest{RequestId: "pack", AmountMicros: 60}, &meterv1.TopUpResponse{
+			Entry: f.books.entries[0], Pool: f.pool(50, 20, 0),
+		})
+	}, "MISTAKEN"},
+	"an answer about another": {func(f *fiction) {
+		f.say(7, &meterv1.GetMeterRequest{MemberId: "seat-1"}, &meterv1.GetMeterResponse{Meter: f.meter(100, 0, 10, 0)})
+	}, "MISTAKEN"},
 	"an answer that no fault excuses": {func(f *fiction) {
 		f.refuse(4, &meterv1.GetPoolRequest{}, codes.Internal, "INTERNAL", nil)
 	}, "no fault excuses"},

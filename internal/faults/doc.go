@@ -6,9 +6,10 @@
 // answered again, to the other server too, give up some of it, and replay old requests with the same and with other
 // content. Then everything comes to rest, and the round is judged:
 //
-//   - Acknowledged. Every answer that said OK is looked up in the books (the reservations, the ledger, the changes of
-//     access that the service lists) and must be there as it was told. Everything in the books must have been asked for,
-//     once, at a time at which the effect can have been.
+//   - Acknowledged. Every answer that said OK must be one to what was asked, is looked up in the books (the reservations,
+//     the ledger, the changes of access) and must be there as it was told. Everything in the books must have been asked
+//     for, once, at a time at which the effect can have been; each change of access by an attempt of its own.
+//   - Answered. At rest whatever is asked is answered, what was answered before included.
 //   - Strictly serializable. Each organization's history must be linearizable against a sequential model that was written
 //     from the semantics and shares no code with internal/meter.
 //   - Audited. The database must pass the audit that meterctl verify makes.
@@ -35,12 +36,19 @@
 // ledger, the record of who changed what. Not tried here: price books, plans and members that change, suspension, calls
 // by others than operators, and the loss of what the operating system holds in memory, for no process's death loses it.
 //
+// # Who checks the checker
+//
+// Mutants of the server, each with one bug, go through the same mix as the server itself, and each must be caught before a
+// short mix is over (mutants_test.go). What they break is in the tables of mutants_rules_test.go and mutants_way_test.go;
+// plain go test sees that each can still be made from the code as it is.
+//
 // # How to run it
 //
 //	go test ./internal/faults                                    # every fault once, under a minute
 //	go test ./internal/faults -args -faults.for=3m
 //	go test ./internal/faults -v -args -faults.seed=42 -faults.rounds=1
-//	FAULTS_METERD=/path/to/meterd go test ./internal/faults      # or FAULTS_TAGS=mutant_name
+//	FAULTS_METERD=/path/to/meterd go test ./internal/faults
+//	go test ./internal/faults -v -timeout 0 -run TestMutants -args -mutants    # or also -mutants.only="lost expiry"
 //
 // The seed chooses firms, requests and faults; it is printed for each round, and the same seed makes the same choices in
 // each caller. How the threads of the processes meet is not chosen, so a failure may need a few rounds to come again. A

@@ -39,13 +39,15 @@ type explainer struct {
 	books    books
 	attempts []*attempt
 
-	turns      map[string]int // By reservation id.
-	requests   map[string]int // Turns by request id.
-	extensions map[string]int // Turns by the request id of the Extend that took effect.
-	topUps     map[string]int // By request id, like the refunds.
+	turns      map[string]int           // By reservation id.
+	requests   map[string]int           // Turns by request id.
+	extensions map[string]int           // Turns by the request id of the Extend that took effect.
+	first      map[string]proto.Message // What was first asked for under a request id, by kind and id.
+	topUps     map[string]int           // By request id, like the refunds.
 	refunds    map[string]int
 	entered    map[string]*meterv1.LedgerEntry // Charges, by kind and reservation.
 
+	changes    []change // Of access.
 	effects    []effect
 	untimed    []untimed
 	sights     []sight
@@ -58,7 +60,7 @@ type explainer struct {
 func explain(f *firm, t *terms, e *eras, b books) *explainer {
 	x := &explainer{
 		firm: f, terms: t, eras: e, books: b, attempts: f.history.all(),
-		turns: map[string]int{}, requests: map[string]int{}, extensions: map[string]int{},
+		turns: map[string]int{}, requests: map[string]int{}, extensions: map[string]int{}, first: map[string]proto.Message{},
 		topUps: map[string]int{}, refunds: map[string]int{}, entered: map[string]*meterv1.LedgerEntry{},
 	}
 	x.index()
@@ -71,6 +73,8 @@ func explain(f *firm, t *terms, e *eras, b books) *explainer {
 	for _, change := range b.changes {
 		x.explainChange(change)
 	}
+	x.listChanges()
+	x.pairChanges()
 	for _, a := range x.attempts {
 		x.observe(a)
 	}
@@ -86,6 +90,11 @@ func (x *explainer) problem(format string, args ...any) {
 
 // index numbers what the books hold, and sees that nothing is there twice.
 func (x *explainer) index() {
+	for _, a := range x.attempts {
+		if key := requestKey(a); x.first[key] == nil {
+			x.first[key] = a.request
+		}
+	}
 	for i, r := range x.books.reservations {
 		if _, twice := x.requests[r.GetRequestId()]; twice {
 			x.problem("two reservations of request %s", r.GetRequestId())
@@ -287,6 +296,7 @@ func (x *explainer) explainChange(change *meterv1.AccessChange) {
 		asked = asking(x, func(q *meterv1.RevokeAccessRequest) bool { return q.GetMemberId() == change.GetMemberId() })
 	}
 	x.again(now, m, asked)
+	x.changes = append(x.changes, x.asChange(now, m, asked))
 }
 
 func accessOf(a *meterv1.Access) access {

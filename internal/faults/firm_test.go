@@ -162,6 +162,38 @@ func (f *firm) anyTurn(r *rand.Rand) *turn {
 	return f.turns[int(latest*float64(len(f.turns)))]
 }
 
+// askedAgain is how many requests of each kind that were answered are sent once more at rest.
+const askedAgain = 3
+
+// asked are the requests of a firm at rest: what its pool and its meters are in the end, something new, and some of what
+// was answered once more.
+func (f *firm) asked(c *caller) []proto.Message {
+	requests := []proto.Message{c.topUp(f)}
+	old, left := f.history.all(), map[string]int{}
+	for _, i := range c.random.Perm(len(old)) {
+		if kind := kindOf(old[i].request); old[i].fate() == answered && repeatable(old[i].request) && left[kind] < askedAgain {
+			left[kind]++
+			requests = append(requests, old[i].request)
+		}
+	}
+	requests = append(requests, c.getPool(f))
+	for i := range f.seats() {
+		requests = append(requests, &meterv1.GetMeterRequest{OrganizationId: f.id, MemberId: seatID(i)})
+	}
+	return requests
+}
+
+// repeatable says whether a write that is sent again is the same as once.
+func repeatable(q proto.Message) bool {
+	switch q.(type) {
+	case *meterv1.ReserveRequest, *meterv1.CommitRequest, *meterv1.ReleaseRequest, *meterv1.ExtendRequest,
+		*meterv1.TopUpRequest, *meterv1.RefundRequest:
+		return true
+	default:
+		return false
+	}
+}
+
 func pick[T any](f *firm, from *[]T, draw float64) (one T) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 
 // judge holds the round's histories and the database to what is promised.
 func (r *round) judge(ctx context.Context) (problems []string, err error) {
-	dir, err := os.MkdirTemp("", "faults-anomaly")
+	dir, err := os.MkdirTemp(r.world.dir, "anomaly") // Kept with the logs.
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,8 @@ func (r *round) judge(ctx context.Context) (problems []string, err error) {
 		explained[i] = explain(f, r.termsOf(f), &r.eras, b)
 		r.tally.history(explained[i])
 	}
-	problems = checkAll(explained, dir)
+	problems = append(problems, r.problems...)
+	problems = append(problems, checkAll(explained, dir)...)
 	found, err := r.audit(ctx)
 	return append(problems, found...), err
 }

@@ -21,10 +21,14 @@ var (
 		"most rounds to run; 0: as many as there is time for")
 	runProgram = flag.String("faults.meterd", os.Getenv("FAULTS_METERD"),
 		"meterd to run against; empty: $FAULTS_METERD, or else one that is built from this repository")
-	runTags = flag.String("faults.tags", os.Getenv("FAULTS_TAGS"),
-		"build tags of the meterd that is built; empty: $FAULTS_TAGS")
 	runOnly = flag.String("faults.only", "",
 		"only the fault of this name, in every round; none: no fault at all")
+	runMutants = flag.Bool("mutants", false,
+		"build every mutant and run it until it is caught; without it, only see that each can be made")
+	runMutant = flag.String("mutants.only", "",
+		"only the mutants whose names hold this text; control: the program as it is")
+	runMutantFor = flag.Duration("mutants.for", 3*time.Minute,
+		"how long a mutant may live, and the program as it is must: no longer than a short mix")
 )
 
 // meterdProgram is the server under test.
@@ -51,11 +55,12 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// build builds meterd, with the race detector if this test has it.
-func build(program string) error {
+// build builds meterd, with the race detector if this test has it, and with more flags of go build's.
+func build(program string, more ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	args := append([]string{"build", "-o", program, "-tags=" + *runTags}, raceFlags...)
+	args := append([]string{"build", "-o", program}, raceFlags...)
+	args = append(args, more...)
 	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/meterd")...)
 	cmd.Dir = "../.."
 	if said, err := cmd.CombinedOutput(); err != nil {

@@ -65,6 +65,9 @@ func (x *explainer) sometime(a *attempt, writer bool, see func(b *book, now int6
 
 // acknowledged holds the books to an answer: nothing that was acknowledged may be lost, or be another than was told.
 func (x *explainer) acknowledged(a *attempt) {
+	if !x.answersTo(a) {
+		x.problem("MISTAKEN: it is not what was asked for: %v", a)
+	}
 	if answer, ok := a.answer.(interface{ GetReservation() *meterv1.Reservation }); ok {
 		x.acknowledgedTurn(a, answer.GetReservation())
 	}

@@ -31,9 +31,9 @@ type process struct {
 }
 
 // startProcess starts a meterd whose log goes to a file, without waiting for it. It dies with this process.
-func startProcess(log *os.File, args ...string) (*process, error) {
+func startProcess(program string, log *os.File, args ...string) (*process, error) {
 	p := &process{ready: make(chan struct{}), ended: make(chan struct{})}
-	p.cmd = exec.CommandContext(context.Background(), meterdProgram, args...)
+	p.cmd = exec.CommandContext(context.Background(), program, args...)
 	p.cmd.Env = environment()
 	p.cmd.Stdout = &readyWatch{ready: p.ready}
 	p.cmd.Stderr = log

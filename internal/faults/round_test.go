@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	testingv1 "github.com/spillway-metering/spillway/gen/meter/testing/v1"
@@ -38,6 +39,8 @@ type round struct {
 	anchor time.Time // A month's boundary, around which the clock goes.
 	slots  []time.Duration
 	random *rand.Rand // The injector's.
+
+	problems []string // What is wrong before anything is checked.
 }
 
 // calendarRounds is how many rounds have a month of their own: more than the years that the clock can show.
@@ -229,10 +232,20 @@ func (r *round) settle(ctx context.Context) error {
 	}
 	last := r.caller(callers + 1)
 	for _, f := range r.firms {
-		last.carry(ctx, f, last.getPool(f), tries)
-		for i := range f.seats() {
-			last.carry(ctx, f, &meterv1.GetMeterRequest{OrganizationId: f.id, MemberId: seatID(i)}, tries)
+		for _, request := range f.asked(last) {
+			r.demand(ctx, last, f, request)
 		}
 	}
 	return nil
+}
+
+// restTries is how often a request is sent at rest: no fault is about, so that is more than enough.
+const restTries = 7
+
+// demand sends a request at rest, where it must be answered: a server that says Unavailable for ever loses nothing and
+// doubles nothing, and is of no use.
+func (r *round) demand(ctx context.Context, last *caller, f *firm, request proto.Message) {
+	if a := last.carry(ctx, f, request, restTries); a.fate() == unknown {
+		r.problems = append(r.problems, fmt.Sprintf("%s: it is not answered at rest: %v", f.id, a))
+	}
 }

@@ -31,6 +31,15 @@ func newDeck(only string, once bool) *deck {
 	return d
 }
 
+// first puts some faults on top of the deck, for the first blow.
+func (d *deck) first(names ...string) {
+	for _, f := range d.all {
+		if slices.Contains(names, f.name) {
+			d.left = append(d.left, f)
+		}
+	}
+}
+
 // deal takes some faults from the deck; one that must be alone comes alone. It answers none if the deck has no cards.
 func (d *deck) deal(n int, r *rand.Rand) (some []*fault) {
 	for len(some) < n && len(d.all) > 0 {

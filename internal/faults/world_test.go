@@ -27,6 +27,7 @@ const replicas = 2
 // world is what the faults strike: a PostgreSQL, servers on it, and every way between them and their callers.
 type world struct {
 	dir      string
+	program  string // The meterd under test.
 	disk     *disk
 	log      *slog.Logger
 	database *database
@@ -58,8 +59,8 @@ type replica struct {
 	process *process
 }
 
-// openWorld starts everything. It is taken down with the test.
-func openWorld(t *testing.T) *world {
+// openWorld starts everything, with servers of one program. It is taken down with the test.
+func openWorld(t *testing.T, program string) *world {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "faults") // A short path: those of sockets are bounded.
 	if err != nil {
@@ -68,7 +69,7 @@ func openWorld(t *testing.T) *world {
 	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL may run as another user, who must be able to enter.
 		t.Fatal(err)
 	}
-	w := &world{dir: dir}
+	w := &world{dir: dir, program: program}
 	t.Cleanup(func() { w.remove(t) })
 	if w.log, err = logTo(filepath.Join(dir, "postgres.log")); err != nil {
 		t.Fatal(err)
@@ -205,7 +206,7 @@ func (r *replica) ensureUp(ctx context.Context) error {
 		if r.process != nil && r.process.running() {
 			return nil
 		}
-		p, err := startProcess(r.log, r.arguments()...)
+		p, err := startProcess(r.world.program, r.log, r.arguments()...)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spillway-metering/spillway/internal/lane"
 	"github.com/spillway-metering/spillway/internal/meter"
@@ -115,5 +116,56 @@ func TestAFullQueueHasRoomForTheQuiet(t *testing.T) {
 		}
 		release()
 		r.committed([]string{"first"}, []string{"noisy 0", "noisy 1", "quiet 0", "quiet 1"})
+	})
+}
+
+// begin sends a command that begins a turn. A step is one that ends a turn, as far as a queue can tell.
+func (r *rig) begin() *call {
+	return r.send(r.Context(), meter.Reserve{OrganizationID: firm, ReservationID: meter.UUID{1}})
+}
+
+// TestAFullQueueHasRoomForTheEndsOfTurns: an organization that begins more turns than can be carried ends those that run,
+// which lose no place to one another.
+func TestAFullQueueHasRoomForTheEndsOfTurns(t *testing.T) {
+	bubble(t, lane.Config{QueueLength: 3}, func(r *rig) {
+		_, release := r.blocked()
+		first, second := r.begin(), r.begin()
+		ends := []*call{r.step("end 0"), r.step("end 1"), r.step("end 2")}
+		for n, c := range []*call{second, first, r.begin(), r.step("end 3")} {
+			if !c.done {
+				r.Errorf("%d still waits", n)
+				continue
+			}
+			r.refused(c, meter.Overloaded)
+		}
+		release()
+		for n, c := range ends {
+			r.answered(c, fmt.Sprint("end ", n))
+		}
+	})
+}
+
+// TestALineThatIsSlowBeginsNothing: once its oldest has waited for long, an organization's turns are refused at once,
+// however few wait, but not the ends of turns, nor what others begin.
+func TestALineThatIsSlowBeginsNothing(t *testing.T) {
+	bubble(t, lane.Config{}, func(r *rig) {
+		_, release := r.blocked()
+		end := r.step("end")
+		r.pass(400 * time.Millisecond)
+		if soon := r.begin(); soon.done {
+			r.Errorf("refused too soon with %v", soon.err)
+		}
+		r.pass(200 * time.Millisecond)
+		late := r.begin()
+		r.refused(late, meter.Overloaded)
+		if late.took != 0 {
+			r.Errorf("refused after %v", late.took)
+		}
+		other := r.send(r.Context(), meter.Reserve{OrganizationID: "other"})
+		if another := r.step("another end"); another.done || other.done {
+			r.Errorf("answered are the end of a turn, %v, or another's turn, %v", another.err, other.err)
+		}
+		release()
+		r.answered(end, "end")
 	})
 }

@@ -121,6 +121,7 @@ func overloaded(cause error) error { return &meter.Refusal{Reason: meter.Overloa
 var (
 	errClosed = errors.New("the lanes are closed")
 	errFull   = errors.New("the lane's queue is full")
+	errSlow   = errors.New("the organization's oldest command waits too long for another turn to begin")
 	errOld    = errors.New("the command waited too long")
 )
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/spillway-metering/spillway/internal/meter"
 )
@@ -15,6 +16,9 @@ const (
 	// companyLasts is for how many batches after others took part an organization is held to its share: those that come a few
 	// times a second must not find a batch under way that one organization has filled.
 	companyLasts = 16
+	// fullWait is how long the oldest of a line may have waited before the line is full for turns that would begin, however
+	// short it is: where less is carried, a queue of the same length takes longer, and the ends of turns wait in it, too.
+	fullWait = 500 * time.Millisecond
 )
 
 // queue is what waits for a lane: a line for each organization, which take turns. It is bounded in all; when it is full,
@@ -53,6 +57,10 @@ func (q *queue) push(it *item) error {
 	}
 	organization := it.command.Organization()
 	l, waiting := q.lines[organization]
+	_, it.begins = it.command.(meter.Reserve)
+	if waiting && it.begins && it.queued.Sub(l.items[0].queued) > fullWait {
+		return overloaded(errSlow)
+	}
 	if q.length >= q.limit && !q.makeRoom(it, l) {
 		return overloaded(errFull)
 	}
@@ -63,7 +71,6 @@ func (q *queue) push(it *item) error {
 	}
 	q.arrived++
 	it.number = q.arrived
-	_, it.begins = it.command.(meter.Reserve)
 	l.items = append(l.items, it)
 	q.length++
 	q.signal()

@@ -6,26 +6,47 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
+	"github.com/spillway-metering/spillway/internal/meter"
 	"github.com/spillway-metering/spillway/internal/rpc"
 )
 
-// callLog writes one line a call, at its end. A call that was answered OK costs nothing unless the level asks for it.
-type callLog struct{ logger *slog.Logger }
+// callLog writes one line a call, at its end. A call that was answered OK costs nothing unless the level asks for it. Of
+// calls that were turned away for being too many one line a second is enough, or writing them down would cost more than
+// turning them away.
+type callLog struct {
+	logger *slog.Logger
+	crowds map[string]*crowd // By the reason for which they are turned away.
+}
+
+func newCallLog(logger *slog.Logger) callLog {
+	return callLog{logger, map[string]*crowd{string(meter.Overloaded): newCrowd(), rpc.ReasonRateLimited: newCrowd()}}
+}
 
 func (l callLog) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	start, named := time.Now(), &rpc.Call{}
 	answer, err := handler(rpc.WithCall(ctx, named), req)
-	if level := levelOf(err); l.logger.Enabled(ctx, level) {
-		l.log(ctx, level, info.FullMethod, start, err,
-			"request_id", named.RequestID, "caller", named.Caller, "organization_id", organizationOf(req))
+	level := levelOf(err)
+	if !l.logger.Enabled(ctx, level) {
+		return answer, err
 	}
+	tell := func(more ...any) {
+		l.log(ctx, level, info.FullMethod, start, err, append(more,
+			"request_id", named.RequestID, "caller", named.Caller, "organization_id", organizationOf(req))...)
+	}
+	if c := l.crowds[reasonOf(err)]; c != nil {
+		c.tell(tell)
+		return answer, err
+	}
+	tell()
 	return answer, err
 }
 
@@ -55,6 +76,20 @@ func (l callLog) log(ctx context.Context, level slog.Level, method string, start
 		attributes = append(attributes, "stack", string(panicked.stack))
 	}
 	l.logger.Log(ctx, level, "call", attributes...)
+}
+
+// crowd are calls that are turned away for one reason.
+type crowd struct {
+	once   rate.Sometimes
+	untold atomic.Int64
+}
+
+func newCrowd() *crowd { return &crowd{once: rate.Sometimes{Interval: time.Second}} }
+
+// tell tells one call a second, with how many there were in all since the last that was told.
+func (c *crowd) tell(one func(more ...any)) {
+	c.untold.Add(1)
+	c.once.Do(func() { one("calls", c.untold.Swap(0)) })
 }
 
 // levelOf is how much an operator should care. A hard stop is the service doing its work.

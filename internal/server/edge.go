@@ -25,10 +25,15 @@ import (
 
 // Bounds of what one client may ask of the gRPC server.
 const (
-	maxMessageBytes      = 1 << 20
-	maxHeaderBytes       = 2 << 20 // A token that is far too long is still answered with a reason.
-	maxConcurrentStreams = 8192
-	connectTimeout       = 10 * time.Second
+	maxMessageBytes = 1 << 20
+	// maxHeaderBytes and maxConcurrentStreams bound what somebody without credentials can have unpacked: a header of a few
+	// bytes may stand for one of kilobytes, many times over. A token is 16 KiB at most.
+	maxHeaderBytes       = 32 << 10
+	maxConcurrentStreams = 1024
+	// windowBytes is how much a connection may send before it is read. The usual 64 KB are a few hundred requests, and a
+	// connection that carries more at a time would wait for each of these windows to be granted.
+	windowBytes    = 1 << 20
+	connectTimeout = 10 * time.Second
 	// streamWorkers is how many goroutines are kept for calls. Most calls wait for a commit, so many are under way at
 	// once; those beyond the workers get a goroutine of their own.
 	streamWorkers = 256
@@ -94,6 +99,7 @@ func NewEdge(config EdgeConfig) (*Edge, error) {
 		grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(maxConcurrentStreams),
+		grpc.InitialConnWindowSize(windowBytes),
 		grpc.ConnectionTimeout(connectTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
