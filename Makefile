@@ -53,6 +53,10 @@ fuzz: ## Fuzz every target for FUZZ_TIME each, one after the other
 faults: gcc postgres ## Faults of every kind under load, each history checked (under 4 minutes; FAULTS_SEED=n starts from a seed)
 	go test -count=1 -timeout 10m -v ./internal/faults -args -faults.for=3m -faults.seed=$(FAULTS_SEED)
 
+.PHONY: mutants
+mutants: gcc postgres ## Plant each known bug in meterd, and see that the checks of the faults find it (25 minutes)
+	go test -count=1 -timeout 2h -v -run TestMutants ./internal/faults -args -mutants
+
 .PHONY: soak
 soak: gcc postgres ## The same for MINUTES, with a new seed for each round
 	go test -count=1 -timeout 0 -run TestFaults -v ./internal/faults -args -faults.for=$(MINUTES)m
