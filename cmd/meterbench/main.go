@@ -1,4 +1,5 @@
-// Command meterbench measures how many turns a second a server of meter.v1 settles, beside what it could at most.
+// Command meterbench measures how many turns a second a server of meter.v1 settles, beside what it could at most, and what
+// it does with more than it can carry.
 package main
 
 import (
@@ -54,6 +55,11 @@ type flags struct {
 	Tokens   bool `help:"Measure turns that the service prices by their tokens, beside those that tell the same tokens and amounts."`
 	Identity bool `help:"Measure turns with TLS and a token on every call, too: of a second meterd on the same database. Not with --address."`
 
+	Overload bool  `xor:"load" help:"Measure instead what the server does with 2 and 5 times the turns that it can carry, and how soon it is itself again. Each row lasts for --duration. Not with --address."`
+	Noisy    bool  `xor:"load" help:"Measure instead what one organization that asks for 20 times its share does to the others. Not with --address."`
+	Quiet    int   `default:"20" help:"How many others there are, with --noisy (${default})."`
+	Lanes    []int `help:"Lanes of the meterd that --overload and --noisy start: one number, or several with commas, for a run each. Unless given, --noisy takes 1 and 2, and --overload what meterd likes."`
+
 	JSON bool `name:"json" help:"Print one JSON object instead of the table."`
 }
 
@@ -62,6 +68,7 @@ func (f flags) options(progress func(string)) bench.Options {
 		Address: f.Address, Meterd: f.Meterd, DatabaseURL: f.DatabaseURL,
 		Callers: f.Callers, Organizations: f.Organizations, Seats: f.Seats, Connections: f.Connections, Rate: f.Rate,
 		Duration: f.Duration, Warmup: f.Warmup, Ceilings: f.Ceilings, Tokens: f.Tokens, Identity: f.Identity,
+		Lanes: f.Lanes, Quiet: f.Quiet,
 		Progress: progress,
 	}
 }
@@ -79,7 +86,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	report, err := bench.Run(ctx, options)
+	report, err := flags.measure(ctx, options)
 	if report != nil {
 		err = errors.Join(err, write(report, flags.JSON, stdout))
 	}
@@ -87,6 +94,35 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errors.New("told to stop before the run was over")
 	}
 	return err
+}
+
+// report is what one of the ways to measure answers.
+type report interface{ WriteTable(w io.Writer) }
+
+// measure measures what the flags ask for. The report is nil if there is none.
+func (f flags) measure(ctx context.Context, options bench.Options) (report, error) {
+	switch {
+	case f.Overload:
+		return orNone(bench.RunOverload(ctx, options))
+	case f.Noisy:
+		if len(options.Lanes) == 0 {
+			options.Lanes = []int{1, 2} // Fairness in a lane, and between lanes.
+		}
+		return orNone(bench.RunNoisy(ctx, options))
+	default:
+		return orNone(bench.Run(ctx, options))
+	}
+}
+
+// orNone is a report that may be missing, as one that can be asked whether it is.
+func orNone[R any, P interface {
+	*R
+	report
+}](p P, err error) (report, error) {
+	if p == nil {
+		return nil, err
+	}
+	return p, err
 }
 
 // parse reads the flags. told is true if the arguments only asked for help, which has been printed.
@@ -107,7 +143,7 @@ func parse(args []string, stdout, stderr io.Writer) (f flags, told bool, err err
 	return f, false, err
 }
 
-func write(report *bench.Report, asJSON bool, stdout io.Writer) error {
+func write(report report, asJSON bool, stdout io.Writer) error {
 	if !asJSON {
 		report.WriteTable(stdout)
 		return nil

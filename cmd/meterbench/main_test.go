@@ -21,6 +21,11 @@ func TestWrongFlagsAreOneLine(t *testing.T) {
 		{"--meterd=/does/not/exist"},
 		{"--address=127.0.0.1:1", "--database-url=postgres://127.0.0.1:1/x"},
 		{"--address=127.0.0.1:1", "--identity"},
+		{"--overload", "--noisy"},
+		{"--overload", "--address=127.0.0.1:1"},
+		{"--noisy", "--rate=5"},
+		{"--noisy", "--quiet=-1"},
+		{"--overload", "--lanes=0"},
 		{"--unknown"},
 		{"stray"},
 	} {
@@ -37,7 +42,7 @@ func TestHelpListsTheFlags(t *testing.T) {
 	if err := run(t.Context(), []string{"--help"}, &stdout, &stderr); err != nil {
 		t.Fatal(err)
 	}
-	for _, flag := range []string{"--address", "--callers=256", "--organizations=1", "--rate", "--duration=10s", "--json"} {
+	for _, flag := range []string{"--address", "--callers=256", "--organizations=1", "--rate", "--duration=10s", "--json", "--overload", "--noisy", "--quiet=20", "--lanes"} {
 		if !strings.Contains(stdout.String(), flag) {
 			t.Errorf("%s is not in the help:\n%s", flag, stdout.String())
 		}
@@ -75,5 +80,32 @@ func TestOneObject(t *testing.T) {
 	}
 	if decoder.More() {
 		t.Error("there is more than one object")
+	}
+}
+
+// TestLoadsAreOneObject runs both loads as the whole program.
+func TestLoadsAreOneObject(t *testing.T) {
+	meterd := filepath.Join(t.TempDir(), "meterd")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", meterd, "../meterd").CombinedOutput(); err != nil {
+		t.Fatalf("building meterd: %v\n%s", err, out)
+	}
+	for load, wants := range map[string][]string{
+		"--overload": {"capacity", "rows", "ratios", "runs"},
+		"--noisy":    {"with", "without", "spread", "quiet_p99_with_to_without", "runs"},
+	} {
+		var stdout, stderr bytes.Buffer
+		args := []string{load, "--meterd=" + meterd, "--duration=300ms", "--warmup=100ms", "--seats=4", "--quiet=2", "--json"}
+		if err := run(t.Context(), args, &stdout, &stderr); err != nil {
+			t.Fatalf("%s: %v\n%s", load, err, stderr.String())
+		}
+		var object map[string]any
+		if err := json.Unmarshal(stdout.Bytes(), &object); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range wants {
+			if _, ok := object[name]; !ok {
+				t.Errorf("%s: %s is missing: %s", load, name, stdout.String())
+			}
+		}
 	}
 }

@@ -164,4 +164,7 @@ func TestProcFilesAreRead(t *testing.T) {
 	if statTime(stat) != 2*time.Second || statTime("42 (short) S") != 0 {
 		t.Errorf("got %s, want 2s", statTime(stat))
 	}
+	if busy := statBusy("cpu  100 20 30 4000 500 6 44 7\ncpu0 1 2"); busy != 2*time.Second || statBusy("cpu 1") != 0 {
+		t.Errorf("got %s, want 2s", busy)
+	}
 }

@@ -15,6 +15,7 @@ const (
 	mostSeats         = 100_000
 	defaultSeats      = 64
 	mostConnections   = 256
+	mostLanes         = 64
 	highestRate       = 1e6
 )
 
@@ -56,6 +57,12 @@ type Options struct {
 	// are longer than a slice take longer than Duration.
 	Identity bool
 
+	// Lanes are those of the meterd that is started, for RunOverload and RunNoisy; each number is a run of its own. None: as
+	// many as meterd has unless told.
+	Lanes []int
+	// Quiet is how many organizations there are beside the noisy one of RunNoisy. 0: 20.
+	Quiet int
+
 	// Progress is told in words what is being done; nil: nobody is.
 	Progress func(string)
 }
@@ -86,6 +93,14 @@ func (o Options) Validate() error {
 		if err := within("organizations", n, 1, mostOrganizations); err != nil {
 			return err
 		}
+	}
+	for _, n := range o.Lanes {
+		if err := within("lanes", n, 1, mostLanes); err != nil {
+			return err
+		}
+	}
+	if err := within("quiet organizations", o.Quiet, 0, mostOrganizations); err != nil {
+		return err
 	}
 	if err := within("seats", o.Seats, 0, mostSeats); err != nil {
 		return err

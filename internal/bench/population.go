@@ -152,3 +152,17 @@ func (p population) consumed(ctx context.Context, conn grpc.ClientConnInterface)
 	}
 	return consumed, held, nil
 }
+
+// check asks the service whether every acknowledged turn, and nothing else, was charged to the pools, as far as turns that
+// failed let it be known.
+func (p population) check(ctx context.Context, conn grpc.ClientConnInterface, acknowledged, failed int64, what string) error {
+	consumed, held, err := p.consumed(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if consumed < acknowledged*turnCost || consumed > (acknowledged+failed)*turnCost || held > failed*turnEstimate {
+		return fmt.Errorf("%d %s were acknowledged and %d failed, but the pools were charged for %d and hold %d micros",
+			acknowledged, what, failed, consumed/turnCost, held)
+	}
+	return nil
+}

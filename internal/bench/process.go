@@ -56,3 +56,29 @@ func statTime(stat string) time.Duration {
 	kernel, _ := strconv.ParseInt(fields[12], 10, 64)
 	return time.Duration(user+kernel) * clockTick
 }
+
+// machineTime is how long the machine's processors have been busy since it began, whoever with. Only Linux tells; elsewhere
+// it is 0.
+func machineTime() time.Duration {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	return statBusy(string(text))
+}
+
+// statBusy adds the times in user, in niced user and in kernel mode and in interrupts: the first three, the sixth and the
+// seventh field of the first line. The fourth and the fifth are idle.
+func statBusy(stat string) time.Duration {
+	line, _, _ := strings.Cut(stat, "\n")
+	fields := strings.Fields(strings.TrimPrefix(line, "cpu "))
+	if len(fields) < 7 {
+		return 0
+	}
+	var ticks int64
+	for _, i := range []int{0, 1, 2, 5, 6} {
+		n, _ := strconv.ParseInt(fields[i], 10, 64)
+		ticks += n
+	}
+	return time.Duration(ticks) * clockTick
+}

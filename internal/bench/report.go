@@ -184,13 +184,8 @@ func (r *run) checkPool(
 			}
 		}
 	}
-	consumed, held, err := p.consumed(ctx, conn)
-	if err != nil {
-		return err
-	}
-	if consumed < acknowledged*turnCost || consumed > (acknowledged+failed)*turnCost || held > failed*turnEstimate {
-		return fmt.Errorf("%d organizations: %d %s were acknowledged and %d failed, but the pools were charged for %d and hold %d micros",
-			n, acknowledged, what, failed, consumed/turnCost, held)
+	if err := p.check(ctx, conn, acknowledged, failed, what); err != nil {
+		return fmt.Errorf("%d organizations: %w", n, err)
 	}
 	return nil
 }

@@ -59,25 +59,39 @@ func newRandom() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Ui
 
 // do runs one turn. The latency of its Commit counts from the answer to its Reserve.
 func (t *turns) do(ctx context.Context, began time.Time) (sample, error) {
+	if err := t.begin(ctx); err != nil {
+		return sample{}, err
+	}
+	reserved := time.Now()
+	if err := t.settle(ctx); err != nil {
+		return sample{}, err
+	}
+	committed := time.Now()
+	return sample{micros(reserved.Sub(began)), micros(committed.Sub(reserved)), micros(committed.Sub(began))}, nil
+}
+
+// begin reserves for a new turn.
+func (t *turns) begin(ctx context.Context) error {
 	organization, seat := t.population.pick(t.random)
 	t.count++
 	t.reserve.OrganizationId, t.reserve.MemberId = organization, seat
 	t.reserve.RequestId = string(strconv.AppendInt(t.id, t.count, 10))
-	err := t.conn.Invoke(ctx, meterv1.MeteringService_Reserve_FullMethodName, &t.reserve, &t.reserved)
-	if err != nil {
-		return sample{}, fmt.Errorf("reserving: %w", err)
+	if err := t.conn.Invoke(ctx, meterv1.MeteringService_Reserve_FullMethodName, &t.reserve, &t.reserved); err != nil {
+		return fmt.Errorf("reserving: %w", err)
 	}
-	reserved := time.Now()
 	t.commit.OrganizationId, t.commit.ReservationId = organization, t.reserved.GetReservation().GetReservationId()
-	err = t.conn.Invoke(ctx, meterv1.MeteringService_Commit_FullMethodName, &t.commit, &t.committed)
-	if err != nil {
-		return sample{}, fmt.Errorf("committing: %w", err)
+	return nil
+}
+
+// settle commits the turn that was begun; again, if it was refused.
+func (t *turns) settle(ctx context.Context) error {
+	if err := t.conn.Invoke(ctx, meterv1.MeteringService_Commit_FullMethodName, &t.commit, &t.committed); err != nil {
+		return fmt.Errorf("committing: %w", err)
 	}
-	committed := time.Now()
 	if charged := t.committed.GetReservation().GetCharge().GetPoolMicros(); charged != turnCost {
-		return sample{}, fmt.Errorf("committing: the pool was charged %d micros instead of %d", charged, turnCost)
+		return fmt.Errorf("committing: the pool was charged %d micros instead of %d", charged, turnCost)
 	}
-	return sample{micros(reserved.Sub(began)), micros(committed.Sub(reserved)), micros(committed.Sub(began))}, nil
+	return nil
 }
 
 // emptyCalls is work that only crosses the wire: a health check, which answers from memory.

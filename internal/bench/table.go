@@ -8,11 +8,14 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// columns are the table's: a head of two lines, and a figure of each row.
-var columns = []struct {
+// column is one of a table: a head of two lines, and a figure of each row.
+type column[R any] struct {
 	head   string
-	figure func(Row) string
-}{
+	figure func(R) string
+}
+
+// columns are those of a report.
+var columns = []column[Row]{
 	{"callers\n", func(r Row) string { return fmt.Sprint(r.Callers) }},
 	{"organi-\nzations", func(r Row) string { return fmt.Sprint(r.Organizations) }},
 	{"turns\n/s", func(r Row) string { return whole(r.TurnsPerSecond) }},
@@ -39,6 +42,14 @@ var columns = []struct {
 
 // WriteTable writes the report as one table, and below it what the figures rest on.
 func (r *Report) WriteTable(w io.Writer) {
+	writeRows(w, columns, r.Rows)
+	for _, note := range r.notes() {
+		fmt.Fprintln(w, note)
+	}
+}
+
+// writeRows writes rows as a table.
+func writeRows[R any](w io.Writer, columns []column[R], rows []R) {
 	t := table.NewWriter()
 	style := table.StyleLight
 	style.Format.Header = text.FormatDefault
@@ -51,7 +62,7 @@ func (r *Report) WriteTable(w io.Writer) {
 	}
 	t.AppendHeader(head)
 	t.SetColumnConfigs(alignment)
-	for _, row := range r.Rows {
+	for _, row := range rows {
 		line := table.Row{}
 		for _, c := range columns {
 			line = append(line, c.figure(row))
@@ -59,9 +70,6 @@ func (r *Report) WriteTable(w io.Writer) {
 		t.AppendRow(line)
 	}
 	fmt.Fprintln(w, t.Render())
-	for _, note := range r.notes() {
-		fmt.Fprintln(w, note)
-	}
 }
 
 // notes say what the figures rest on.
