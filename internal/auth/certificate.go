@@ -122,7 +122,8 @@ func (c *Certificates) named(certificate *x509.Certificate) (Identity, error) {
 		return c.identityOf(uri.String()), nil
 	}
 	for _, name := range certificate.DNSNames {
-		if id := c.identityOf(name); id.Role != 0 {
+		// A SPIFFE id is one only among the URIs, where authorities look for it.
+		if id := c.identityOf(name); id.Role != 0 && !strings.Contains(name, "://") {
 			return id, nil
 		}
 	}

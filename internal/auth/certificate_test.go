@@ -55,6 +55,7 @@ func TestIdentityOfCertificate(t *testing.T) {
 		{authtest.Name{URI: []string{"https://acme.test"}, DNS: []string{"billing.acme.test"}}, "billing.acme.test", auth.Billing, false},
 		{authtest.Name{DNS: []string{"other.test", "BILLING.acme.test"}}, "billing.acme.test", auth.Billing, false},
 		{authtest.Name{DNS: []string{"*.acme.test"}}, t.Name(), 0, false},
+		{authtest.Name{DNS: []string{spiffeID}}, t.Name(), 0, false},
 		{authtest.Name{}, t.Name(), 0, false},
 	} {
 		shown := leaf(t, authority.Certificate(t, c.name))

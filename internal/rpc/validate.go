@@ -64,6 +64,7 @@ func services() []protoreflect.ServiceDescriptor {
 		meterv1.File_meter_v1_organization_service_proto,
 		meterv1.File_meter_v1_usage_service_proto,
 		meterv1.File_meter_v1_price_service_proto,
+		meterv1.File_meter_v1_audit_service_proto,
 		testingv1.File_meter_testing_v1_test_clock_service_proto,
 	} {
 		for i := range file.Services().Len() {
