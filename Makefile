@@ -43,7 +43,7 @@ bench: build ## Measure turns a second, beside the ceilings of the same run (5 m
 .PHONY: test
 test: gcc postgres check-generated lint vulnerabilities tidy ## Everything that must be green: the checks below, then every test under -race
 	go test -race $(TEST_FLAGS) ./...
-	tools/fuzz $(FUZZ_TIME)
+	$(MAKE) fuzz
 
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZ_TIME each, one after the other

@@ -48,10 +48,10 @@ var checks = []check{
 	{of: "the seats' periods", sql: findSeatSums},
 	{of: "closed periods", sql: findMisplacedPeriods},
 	{of: "the seats' lifetime sums", sql: findLifetimeSums},
+	{of: "abuse windows", sql: findOvercountedAbuse, forward: true},
+
 	{of: "the use of plans", sql: findWrongPlanUsage},
 	{of: "devices", sql: findStrayDevices},
-
-	{of: "abuse windows", sql: findOvercountedAbuse, forward: true},
 }
 
 // countRows counts the rows of each kind, and the figures that the checks recompute: five of each pool, the balance of

@@ -78,8 +78,9 @@ var Promises = []Promise{
 	{Name: "record_is_gapless", Means: "The sequence of each record of privileged acts runs from 1 without a gap."},
 	{Name: "record_is_as_it_was_written", Means: "The hash of each entry on record is over what it says and the hash before it."},
 	{Name: "record_ends_where_it_says", Means: "A record's last entry is the one that its end names, by number and hash."},
+
 	{Name: "row_has_its_organization", Means: "Members and ledger entries have their organization."},
 
-	{Name: "append_only_tables_refuse_change", Means: "The database refuses to change or delete rows of the ledger, of access changes and of price books."},
+	{Name: "append_only_tables_refuse_change", Means: "The database refuses to change or delete rows of the ledger, of access changes, of price books and of the records."},
 	{Name: "constraint_is_in_place", Means: "Every named constraint and unique index of the schema is there and valid."},
 }

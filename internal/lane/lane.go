@@ -2,7 +2,8 @@
 // pays for lock, round trips and fsync once. An idle lane adds no wait: a lone command is a batch of one.
 //
 // An organization always belongs to one lane of a process, a lane has at most one transaction in flight, and lanes run in
-// parallel. Organizations take turns in a lane (queue.go), so that a noisy one does not keep others waiting. Between processes the organizations' row locks are the only guard, so any number of them work side by side.
+// parallel. Organizations take turns in a lane (queue.go), so that a noisy one does not keep others waiting. Between
+// processes the organizations' row locks are the only guard, so any number of them work side by side.
 package lane
 
 import (

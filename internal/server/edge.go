@@ -69,8 +69,8 @@ type Edge struct {
 	// authorizer is made once all services are registered, which is after the interceptors.
 	authorizer *auth.Authorizer
 	limits     *callerLimits
+	callLog    callLog
 	denials    *denials
-	logger     *slog.Logger
 
 	draining context.Context // Done once Drain has begun.
 	drain    context.CancelFunc
@@ -87,7 +87,8 @@ func NewEdge(config EdgeConfig) (*Edge, error) {
 	}
 	e := &Edge{
 		health: health.NewServer(), metrics: config.Metrics, validator: validator, callers: config.Authenticator,
-		limits: newCallerLimits(config.CallerRate, config.CallerConcurrency), logger: config.Logger,
+		limits:  newCallerLimits(config.CallerRate, config.CallerConcurrency),
+		callLog: newCallLog(config.Logger),
 		denials: newDenials(config.Services.Writer, config.Logger),
 	}
 	e.draining, e.drain = context.WithCancel(context.Background())

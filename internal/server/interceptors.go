@@ -22,7 +22,7 @@ func (e *Edge) unary(fallback time.Duration) []grpc.UnaryServerInterceptor {
 	return []grpc.UnaryServerInterceptor{
 		e.metrics.Calls().UnaryServerInterceptor(),
 		e.countRefusals,
-		newCallLog(e.logger).unary,
+		e.callLog.unary,
 		rpc.TranslateErrors,
 		withRequestID,
 		deadline(fallback).unary,
@@ -40,7 +40,7 @@ func (e *Edge) unary(fallback time.Duration) []grpc.UnaryServerInterceptor {
 func (e *Edge) stream() []grpc.StreamServerInterceptor {
 	return []grpc.StreamServerInterceptor{
 		e.metrics.Calls().StreamServerInterceptor(),
-		newCallLog(e.logger).stream,
+		e.callLog.stream,
 		translateStreamErrors,
 		e.endWhenDraining,
 		auth.Stream(e.callers),
