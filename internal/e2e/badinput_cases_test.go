@@ -186,6 +186,7 @@ var otherCases = map[string][]badCase{
 	"avatar_url": text(1024),
 	"time_zone":  each(invalid, nil, "", "Mars/Olympus", "Local", "../etc/passwd", "europe berlin", "\x00", strings.Repeat("x", 65)),
 
+	"search": text(128), "order_by": optionalEnum,
 	"state":              optionalEnum,
 	"Member.state":       join(optionalEnum, each(invalid, meterv1.MemberState_MEMBER_STATE_REMOVED.Number())),
 	"failed_turn_policy": optionalEnum, "role": optionalEnum,
@@ -225,6 +226,9 @@ var otherCases = map[string][]badCase{
 	"access":                    each(accepted, nil, &meterv1.Access{Kind: 99, CapMicros: -1}),
 	"pool_used_period_micros":   each(accepted, int64(-1), int64(math.MaxInt64)),
 	"pool_used_lifetime_micros": each(accepted, int64(-1), int64(math.MaxInt64)),
+
+	"allowance_period_micros":      each(accepted, int64(-1), int64(math.MaxInt64)),
+	"allowance_used_period_micros": each(accepted, int64(-1), int64(math.MaxInt64)),
 	"labels": join(each(accepted, nil, manyLabels(16)), each(invalid, labels("", "x"), labels(strings.Repeat("x", 65), ""), labels("\x00", ""),
 		labels("x", strings.Repeat("x", 257)), labels("x", "\x00"), manyLabels(17))),
 }

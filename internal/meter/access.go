@@ -41,6 +41,6 @@ func (c SetAccess) Apply(s *State) (Outcome, error) {
 }
 
 func memberOutcome(t seat) Outcome {
-	v := ViewOf(t.org, t.member, t.now)
+	v := ViewOf(t.org, t.plan, t.member, t.now)
 	return Outcome{Member: &v}
 }

@@ -24,17 +24,44 @@ func MeterOf(o Organization, plan Plan, m Member, now time.Time) Meter {
 	}
 }
 
-// MemberView is a member as the organization sees it: with what it drew from the pool in the running period.
+// MemberView is a member as the organization sees it: with what it used in the running period.
 type MemberView struct {
 	Member
-	OrganizationID string
-	PoolUsedPeriod Micros
+	OrganizationID  string
+	AllowancePeriod Micros // The member's own, or else the plan's.
+	AllowanceUsed   Micros
+	PoolUsedPeriod  Micros
 }
 
 // ViewOf is a member's view at now.
-func ViewOf(o Organization, m Member, now time.Time) MemberView {
+func ViewOf(o Organization, plan Plan, m Member, now time.Time) MemberView {
 	period, _ := m.RunningPeriod(o.Calendar, now)
-	return MemberView{Member: m, OrganizationID: o.ID, PoolUsedPeriod: period.PoolUsed}
+	t := seat{org: o, plan: plan, member: m}
+	return MemberView{
+		Member: m, OrganizationID: o.ID, AllowancePeriod: t.allowance(), AllowanceUsed: period.AllowanceUsed,
+		PoolUsedPeriod: period.PoolUsed,
+	}
+}
+
+// MemberOrder is what a list of members is ordered by; those who are equal in it are in order of id.
+type MemberOrder int16
+
+// The orders of members.
+const (
+	MembersByID            MemberOrder = 1
+	MembersByName          MemberOrder = 2 // In small letters or capitals.
+	MembersByPoolPeriod    MemberOrder = 3 // Drawn from the pool in the running period, most first.
+	MembersByPoolLifetime  MemberOrder = 4 // Drawn from the pool ever, most first.
+	MembersByAllowanceUsed MemberOrder = 5 // In the running period, most first.
+)
+
+// MemberQuery says which members to list.
+type MemberQuery struct {
+	OrganizationID string
+	Search         string      // Held by the id, the name or the email address, in small letters or capitals; empty: all.
+	Order          MemberOrder // 0: by id.
+	After          string      // Only those after this member, where that one now stands; empty: from the first.
+	Limit          int
 }
 
 // ReservationQuery says which reservations to list, newest first.

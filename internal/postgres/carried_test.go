@@ -144,12 +144,12 @@ func (c *carried) sameReads() {
 	now, err := c.store.Now(ctx)
 	must(c, err)
 	members := pages(c, func(last meter.MemberView, n int) ([]meter.MemberView, error) {
-		return c.store.Members(ctx, id, last.ID, n)
+		return c.store.Members(ctx, meter.MemberQuery{OrganizationID: id, After: last.ID, Limit: n})
 	})
 	same(c, "number of members", len(members), len(rowsOf(&c.state.Members)))
 	for _, v := range members {
 		m, _ := c.state.Members.Get(v.ID)
-		same(c, "Members", v, meter.ViewOf(o, m, now))
+		same(c, "Members", v, meter.ViewOf(o, c.plan, m, now))
 		one, err := c.store.Member(ctx, id, v.ID)
 		must(c, err)
 		same(c, "Member", one, v)

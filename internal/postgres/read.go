@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,16 +17,10 @@ const (
 	readOrganizations = `SELECT ` + organizationColumns + ` FROM organization o
 		WHERE o.organization_id > $1 ORDER BY o.organization_id LIMIT $2`
 
-	readMeter = `SELECT {now}, ` + organizationColumns + `, ` + planColumns + `, ` + memberColumns + `
+	readSeat = `SELECT {now}, ` + organizationColumns + `, ` + planColumns + `, ` + memberColumns + `
 		FROM organization o JOIN plan p ON p.plan_id = o.plan_id
 			JOIN member m ON m.organization_id = o.organization_id AND m.member_id = $2
 		WHERE o.organization_id = $1`
-	readMember = `SELECT {now}, ` + organizationColumns + `, ` + memberColumns + `
-		FROM organization o JOIN member m ON m.organization_id = o.organization_id AND m.member_id = $2
-		WHERE o.organization_id = $1`
-	readMembers = `SELECT {now}, ` + organizationColumns + `, ` + memberColumns + `
-		FROM organization o JOIN member m ON m.organization_id = o.organization_id
-		WHERE o.organization_id = $1 AND m.member_id > $2 ORDER BY m.member_id LIMIT $3`
 
 	readReservation = `SELECT ` + reservationColumns + ` FROM reservation r
 		WHERE r.organization_id = $1 AND r.reservation_id = $2`
@@ -88,47 +81,31 @@ func (s *Store) Organizations(ctx context.Context, after string, limit int) ([]m
 
 // Meter answers a seat's meter as it stands now.
 func (s *Store) Meter(ctx context.Context, organizationID, memberID string) (meter.Meter, error) {
-	var (
-		now time.Time
-		o   organizationRow
-		p   meter.Plan
-		m   meter.Member
-	)
-	targets := append(append([]any{instant{&now}}, o.targets()...), planTargets(&p)...)
-	err := s.readers.QueryRow(ctx, s.sql.meter, organizationID, memberID).Scan(append(targets, memberTargets(&m)...)...)
-	if err != nil {
-		return meter.Meter{}, s.noMember(ctx, err, organizationID, memberID)
-	}
-	organization, err := o.organization()
+	f, m, err := s.seat(ctx, organizationID, memberID)
 	if err != nil {
 		return meter.Meter{}, err
 	}
-	return meter.MeterOf(organization, p, m, now), nil
+	return meter.MeterOf(f.organization, f.plan, m, f.now), nil
 }
 
 // Member answers one member as it stands now.
 func (s *Store) Member(ctx context.Context, organizationID, memberID string) (meter.MemberView, error) {
-	var row memberRow
-	err := s.readers.QueryRow(ctx, s.sql.member, organizationID, memberID).Scan(row.targets()...)
+	f, m, err := s.seat(ctx, organizationID, memberID)
 	if err != nil {
-		return meter.MemberView{}, s.noMember(ctx, err, organizationID, memberID)
+		return meter.MemberView{}, err
 	}
-	return row.view()
+	return meter.ViewOf(f.organization, f.plan, m, f.now), nil
 }
 
-// Members lists an organization's members in order of id.
-func (s *Store) Members(ctx context.Context, organizationID, after string, limit int) ([]meter.MemberView, error) {
-	rows, err := list(ctx, s, (*memberRow).targets, s.sql.members, organizationID, after, limit)
-	if err != nil || len(rows) == 0 {
-		return nil, s.orNoOrganization(ctx, err, organizationID)
+func (s *Store) seat(ctx context.Context, organizationID, memberID string) (f firm, m meter.Member, err error) {
+	var row organizationRow
+	targets := append(append([]any{instant{&f.now}}, row.targets()...), planTargets(&f.plan)...)
+	err = s.readers.QueryRow(ctx, s.sql.seat, organizationID, memberID).Scan(append(targets, memberTargets(&m)...)...)
+	if err != nil {
+		return f, m, s.noMember(ctx, err, organizationID, memberID)
 	}
-	views := make([]meter.MemberView, len(rows))
-	for i := range rows {
-		if views[i], err = rows[i].view(); err != nil {
-			return nil, err
-		}
-	}
-	return views, nil
+	f.organization, err = row.organization()
+	return f, m, err
 }
 
 // Reservation answers one reservation as it stands now.
@@ -182,25 +159,6 @@ func (s *Store) AccessChanges(
 		return nil, s.orNoOrganization(ctx, err, organizationID)
 	}
 	return rows, nil
-}
-
-// memberRow is a member with its organization, at a time.
-type memberRow struct {
-	now          time.Time
-	organization organizationRow
-	member       meter.Member
-}
-
-func (r *memberRow) targets() []any {
-	return append(append([]any{instant{&r.now}}, r.organization.targets()...), memberTargets(&r.member)...)
-}
-
-func (r *memberRow) view() (meter.MemberView, error) {
-	o, err := r.organization.organization()
-	if err != nil {
-		return meter.MemberView{}, err
-	}
-	return meter.ViewOf(o, r.member, r.now), nil
 }
 
 // list reads all rows of a query.

@@ -139,5 +139,8 @@ func memberMessage(m meter.MemberView) *meterv1.Member {
 		Access:                 accessMessage(m.Access),
 		PoolUsedPeriodMicros:   int64(m.PoolUsedPeriod),
 		PoolUsedLifetimeMicros: int64(m.PoolUsedLifetime),
+
+		AllowancePeriodMicros:     int64(m.AllowancePeriod),
+		AllowanceUsedPeriodMicros: int64(m.AllowanceUsed),
 	}
 }

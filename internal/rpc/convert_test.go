@@ -32,6 +32,12 @@ var numbers = map[protoreflect.EnumDescriptor]map[protoreflect.Name]int16{
 	meterv1.MemberState(0).Descriptor(): {
 		"MEMBER_STATE_ACTIVE": int16(meter.MemberActive), "MEMBER_STATE_REMOVED": int16(meter.MemberRemoved),
 	},
+	meterv1.MemberOrder(0).Descriptor(): {
+		"MEMBER_ORDER_ID": int16(meter.MembersByID), "MEMBER_ORDER_NAME": int16(meter.MembersByName),
+		"MEMBER_ORDER_POOL_USED_PERIOD":      int16(meter.MembersByPoolPeriod),
+		"MEMBER_ORDER_POOL_USED_LIFETIME":    int16(meter.MembersByPoolLifetime),
+		"MEMBER_ORDER_ALLOWANCE_USED_PERIOD": int16(meter.MembersByAllowanceUsed),
+	},
 	meterv1.AccessKind(0).Descriptor(): {
 		"ACCESS_KIND_NONE": int16(meter.AccessNone), "ACCESS_KIND_CAPPED": int16(meter.AccessCapped),
 		"ACCESS_KIND_UNLIMITED": int16(meter.AccessUnlimited),
@@ -116,7 +122,9 @@ func TestPutAnswersWhatWasPut(t *testing.T) {
 	wantEqual(t, book.GetPriceBook(), storedBook(a, 1))
 	member, err := a.organizations.GetMember(ctx, &meterv1.GetMemberRequest{OrganizationId: "acme", MemberId: "cy"})
 	must(t)(member, err)
-	wantEqual(t, member.GetMember(), sampleMember("cy"))
+	want := sampleMember("cy")
+	want.AllowancePeriodMicros = want.GetAllowanceMicros()
+	wantEqual(t, member.GetMember(), want)
 }
 
 // TestPutDefaults: what a Put leaves out becomes what its comment says.

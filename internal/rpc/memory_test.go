@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -91,19 +92,21 @@ func (m *memory) Member(ctx context.Context, organizationID, memberID string) (m
 		return meter.MemberView{}, err
 	}
 	member, ok := m.state(organizationID).Members.Get(memberID)
-	return found(meter.ViewOf(o, member, m.now), ok, meter.MemberNotFound, "member_id", memberID)
+	return found(meter.ViewOf(o, m.plans[o.PlanID], member, m.now), ok, meter.MemberNotFound, "member_id", memberID)
 }
 
-func (m *memory) Members(ctx context.Context, organizationID, after string, limit int) ([]meter.MemberView, error) {
+func (m *memory) Members(ctx context.Context, q meter.MemberQuery) ([]meter.MemberView, error) {
 	var members []meter.MemberView
-	for _, id := range m.state(organizationID).Members.Keys() {
-		view, err := m.Member(ctx, organizationID, id)
+	for _, id := range m.state(q.OrganizationID).Members.Keys() {
+		view, err := m.Member(ctx, q.OrganizationID, id)
 		if err != nil {
 			return nil, err
 		}
-		members = append(members, view)
+		if strings.Contains(strings.ToLower(view.ID+"\n"+view.DisplayName+"\n"+view.Email), strings.ToLower(q.Search)) {
+			members = append(members, view)
+		}
 	}
-	return part(members, func(v meter.MemberView) string { return v.ID }, after, limit), m.fails
+	return part(members, func(v meter.MemberView) string { return v.ID }, q.After, q.Limit), m.fails
 }
 
 func (m *memory) Meter(ctx context.Context, organizationID, memberID string) (meter.Meter, error) {

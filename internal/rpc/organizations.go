@@ -108,12 +108,15 @@ func (s *organizations) GetMember(
 func (s *organizations) ListMembers(
 	ctx context.Context, in *meterv1.ListMembersRequest,
 ) (*meterv1.ListMembersResponse, error) {
-	l := list("ListMembers", in.GetOrganizationId())
+	l := list("ListMembers", in.GetOrganizationId(), in.GetSearch(), in.GetOrderBy().String())
 	after, err := l.after(in)
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.Reader.Members(ctx, in.GetOrganizationId(), after, limit(in))
+	found, err := s.Reader.Members(ctx, meter.MemberQuery{
+		OrganizationID: in.GetOrganizationId(), Search: in.GetSearch(), Order: number[meter.MemberOrder](in.GetOrderBy()),
+		After: after, Limit: limit(in),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,7 @@ var fields = map[string]wrong{
 	"price_book_id": wrongOptID, "conversation_id": wrongOptID, "turn_id": wrongOptID,
 	"ListReservationsRequest.member_id": wrongOptID, "ListAccessChangesRequest.member_id": wrongOptID,
 	"ListAuditEntriesRequest.organization_id": wrongOptID, "resource_id": wrongID, "parent_id": wrongOptID,
+	"search": {strings.Repeat("x", 129), "\x00"}, "order_by": wrongEnum,
 	"resource": mustEnum, "private": {}, "active": {},
 	"reference": wrongText, "reason": wrongText, "display_name": wrongText,
 	"email":      {strings.Repeat("x", 321), "\x00"},
@@ -97,7 +98,8 @@ var fields = map[string]wrong{
 	"valid_from": {}, "at": {},
 	// What a Put ignores may hold anything.
 	"PriceBook.version": {}, "created_at": {},
-	"access": {}, "pool_used_period_micros": {}, "pool_used_lifetime_micros": {},
+	"access": {}, "pool_used_period_micros": {}, "pool_used_lifetime_micros": {}, "allowance_period_micros": {},
+	"allowance_used_period_micros": {},
 	"labels": {
 		map[string]string{"": "x"},
 		map[string]string{strings.Repeat("x", 65): ""},

@@ -158,8 +158,12 @@ type Member struct {
 	PoolUsedPeriodMicros int64 `protobuf:"varint,10,opt,name=pool_used_period_micros,json=poolUsedPeriodMicros,proto3" json:"pool_used_period_micros,omitempty"`
 	// Drawn from the pool ever, in micros. Answered only.
 	PoolUsedLifetimeMicros int64 `protobuf:"varint,11,opt,name=pool_used_lifetime_micros,json=poolUsedLifetimeMicros,proto3" json:"pool_used_lifetime_micros,omitempty"`
-	unknownFields          protoimpl.UnknownFields
-	sizeCache              protoimpl.SizeCache
+	// Allowance of the seat in the running period, its own or the plan's, in micros. Answered only.
+	AllowancePeriodMicros int64 `protobuf:"varint,12,opt,name=allowance_period_micros,json=allowancePeriodMicros,proto3" json:"allowance_period_micros,omitempty"`
+	// Used of the allowance in the running period, in micros. Answered only.
+	AllowanceUsedPeriodMicros int64 `protobuf:"varint,13,opt,name=allowance_used_period_micros,json=allowanceUsedPeriodMicros,proto3" json:"allowance_used_period_micros,omitempty"`
+	unknownFields             protoimpl.UnknownFields
+	sizeCache                 protoimpl.SizeCache
 }
 
 func (x *Member) Reset() {
@@ -269,11 +273,25 @@ func (x *Member) GetPoolUsedLifetimeMicros() int64 {
 	return 0
 }
 
+func (x *Member) GetAllowancePeriodMicros() int64 {
+	if x != nil {
+		return x.AllowancePeriodMicros
+	}
+	return 0
+}
+
+func (x *Member) GetAllowanceUsedPeriodMicros() int64 {
+	if x != nil {
+		return x.AllowanceUsedPeriodMicros
+	}
+	return 0
+}
+
 var File_meter_v1_member_proto protoreflect.FileDescriptor
 
 const file_meter_v1_member_proto_rawDesc = "" +
 	"\n" +
-	"\x15meter/v1/member.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x15meter/v1/access.proto\"\x86\x05\n" +
+	"\x15meter/v1/member.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x15meter/v1/access.proto\"\xff\x05\n" +
 	"\x06Member\x12I\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12=\n" +
 	"\tmember_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bmemberId\x127\n" +
@@ -291,7 +309,9 @@ const file_meter_v1_member_proto_rawDesc = "" +
 	"\x06access\x18\t \x01(\v2\x10.meter.v1.AccessR\x06access\x125\n" +
 	"\x17pool_used_period_micros\x18\n" +
 	" \x01(\x03R\x14poolUsedPeriodMicros\x129\n" +
-	"\x19pool_used_lifetime_micros\x18\v \x01(\x03R\x16poolUsedLifetimeMicrosB\x13\n" +
+	"\x19pool_used_lifetime_micros\x18\v \x01(\x03R\x16poolUsedLifetimeMicros\x126\n" +
+	"\x17allowance_period_micros\x18\f \x01(\x03R\x15allowancePeriodMicros\x12?\n" +
+	"\x1callowance_used_period_micros\x18\r \x01(\x03R\x19allowanceUsedPeriodMicrosB\x13\n" +
 	"\x11_allowance_micros*M\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n" +

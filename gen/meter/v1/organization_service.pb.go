@@ -22,6 +22,71 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// MemberOrder is what a list of members is ordered by; those who are equal in it are in order of id.
+type MemberOrder int32
+
+const (
+	// Not said: in order of id.
+	MemberOrder_MEMBER_ORDER_UNSPECIFIED MemberOrder = 0
+	// Id.
+	MemberOrder_MEMBER_ORDER_ID MemberOrder = 1
+	// Name, from A, in small letters or capitals.
+	MemberOrder_MEMBER_ORDER_NAME MemberOrder = 2
+	// Drawn from the pool in the running period, most first.
+	MemberOrder_MEMBER_ORDER_POOL_USED_PERIOD MemberOrder = 3
+	// Drawn from the pool ever, most first.
+	MemberOrder_MEMBER_ORDER_POOL_USED_LIFETIME MemberOrder = 4
+	// Used of the allowance in the running period, most first.
+	MemberOrder_MEMBER_ORDER_ALLOWANCE_USED_PERIOD MemberOrder = 5
+)
+
+// Enum value maps for MemberOrder.
+var (
+	MemberOrder_name = map[int32]string{
+		0: "MEMBER_ORDER_UNSPECIFIED",
+		1: "MEMBER_ORDER_ID",
+		2: "MEMBER_ORDER_NAME",
+		3: "MEMBER_ORDER_POOL_USED_PERIOD",
+		4: "MEMBER_ORDER_POOL_USED_LIFETIME",
+		5: "MEMBER_ORDER_ALLOWANCE_USED_PERIOD",
+	}
+	MemberOrder_value = map[string]int32{
+		"MEMBER_ORDER_UNSPECIFIED":           0,
+		"MEMBER_ORDER_ID":                    1,
+		"MEMBER_ORDER_NAME":                  2,
+		"MEMBER_ORDER_POOL_USED_PERIOD":      3,
+		"MEMBER_ORDER_POOL_USED_LIFETIME":    4,
+		"MEMBER_ORDER_ALLOWANCE_USED_PERIOD": 5,
+	}
+)
+
+func (x MemberOrder) Enum() *MemberOrder {
+	p := new(MemberOrder)
+	*p = x
+	return p
+}
+
+func (x MemberOrder) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MemberOrder) Descriptor() protoreflect.EnumDescriptor {
+	return file_meter_v1_organization_service_proto_enumTypes[0].Descriptor()
+}
+
+func (MemberOrder) Type() protoreflect.EnumType {
+	return &file_meter_v1_organization_service_proto_enumTypes[0]
+}
+
+func (x MemberOrder) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MemberOrder.Descriptor instead.
+func (MemberOrder) EnumDescriptor() ([]byte, []int) {
+	return file_meter_v1_organization_service_proto_rawDescGZIP(), []int{0}
+}
+
 // PutPlanRequest holds a plan.
 type PutPlanRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -811,7 +876,11 @@ type ListMembersRequest struct {
 	// How many to answer at most: 1 to 1000. 0: 50.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Where to go on: next_page_token of the page before. Empty: from the start.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only members whose id, name or email address holds this text, in small letters or capitals. Empty: all of them.
+	Search string `protobuf:"bytes,4,opt,name=search,proto3" json:"search,omitempty"`
+	// What the members are ordered by. Unset: MEMBER_ORDER_ID.
+	OrderBy       MemberOrder `protobuf:"varint,5,opt,name=order_by,json=orderBy,proto3,enum=meter.v1.MemberOrder" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -867,10 +936,24 @@ func (x *ListMembersRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListMembersRequest) GetSearch() string {
+	if x != nil {
+		return x.Search
+	}
+	return ""
+}
+
+func (x *ListMembersRequest) GetOrderBy() MemberOrder {
+	if x != nil {
+		return x.OrderBy
+	}
+	return MemberOrder_MEMBER_ORDER_UNSPECIFIED
+}
+
 // ListMembersResponse is one page.
 type ListMembersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The members in order of id.
+	// The members in the order asked for. One whose place changes between two pages may be on both, or on none.
 	Members []*Member `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
 	// Where the next page goes on. Empty: this was the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -1068,13 +1151,16 @@ const file_meter_v1_organization_service_proto_rawDesc = "" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12=\n" +
 	"\tmember_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bmemberId\"=\n" +
 	"\x11GetMemberResponse\x12(\n" +
-	"\x06member\x18\x01 \x01(\v2\x10.meter.v1.MemberR\x06member\"\xb1\x01\n" +
+	"\x06member\x18\x01 \x01(\v2\x10.meter.v1.MemberR\x06member\"\x9b\x02\n" +
 	"\x12ListMembersRequest\x12I\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"i\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12,\n" +
+	"\x06search\x18\x04 \x01(\tB\x14\xbaH\x11r\x0f\x18\x80\x012\n" +
+	"^[^\\x00]*$R\x06search\x12:\n" +
+	"\border_by\x18\x05 \x01(\x0e2\x15.meter.v1.MemberOrderB\b\xbaH\x05\x82\x01\x02\x10\x01R\aorderBy\"i\n" +
 	"\x13ListMembersResponse\x12*\n" +
 	"\amembers\x18\x01 \x03(\v2\x10.meter.v1.MemberR\amembers\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9f\x01\n" +
@@ -1082,7 +1168,14 @@ const file_meter_v1_organization_service_proto_rawDesc = "" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12=\n" +
 	"\tmember_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bmemberId\"@\n" +
 	"\x14RemoveMemberResponse\x12(\n" +
-	"\x06member\x18\x01 \x01(\v2\x10.meter.v1.MemberR\x06member2\xff\a\n" +
+	"\x06member\x18\x01 \x01(\v2\x10.meter.v1.MemberR\x06member*\xc7\x01\n" +
+	"\vMemberOrder\x12\x1c\n" +
+	"\x18MEMBER_ORDER_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fMEMBER_ORDER_ID\x10\x01\x12\x15\n" +
+	"\x11MEMBER_ORDER_NAME\x10\x02\x12!\n" +
+	"\x1dMEMBER_ORDER_POOL_USED_PERIOD\x10\x03\x12#\n" +
+	"\x1fMEMBER_ORDER_POOL_USED_LIFETIME\x10\x04\x12&\n" +
+	"\"MEMBER_ORDER_ALLOWANCE_USED_PERIOD\x10\x052\xff\a\n" +
 	"\x13OrganizationService\x12J\n" +
 	"\aPutPlan\x12\x18.meter.v1.PutPlanRequest\x1a\x19.meter.v1.PutPlanResponse\"\n" +
 	"\x8a\xb5\x18\x06\n" +
@@ -1119,71 +1212,74 @@ func file_meter_v1_organization_service_proto_rawDescGZIP() []byte {
 	return file_meter_v1_organization_service_proto_rawDescData
 }
 
+var file_meter_v1_organization_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_meter_v1_organization_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_meter_v1_organization_service_proto_goTypes = []any{
-	(*PutPlanRequest)(nil),            // 0: meter.v1.PutPlanRequest
-	(*PutPlanResponse)(nil),           // 1: meter.v1.PutPlanResponse
-	(*GetPlanRequest)(nil),            // 2: meter.v1.GetPlanRequest
-	(*GetPlanResponse)(nil),           // 3: meter.v1.GetPlanResponse
-	(*ListPlansRequest)(nil),          // 4: meter.v1.ListPlansRequest
-	(*ListPlansResponse)(nil),         // 5: meter.v1.ListPlansResponse
-	(*PutOrganizationRequest)(nil),    // 6: meter.v1.PutOrganizationRequest
-	(*PutOrganizationResponse)(nil),   // 7: meter.v1.PutOrganizationResponse
-	(*GetOrganizationRequest)(nil),    // 8: meter.v1.GetOrganizationRequest
-	(*GetOrganizationResponse)(nil),   // 9: meter.v1.GetOrganizationResponse
-	(*ListOrganizationsRequest)(nil),  // 10: meter.v1.ListOrganizationsRequest
-	(*ListOrganizationsResponse)(nil), // 11: meter.v1.ListOrganizationsResponse
-	(*PutMemberRequest)(nil),          // 12: meter.v1.PutMemberRequest
-	(*PutMemberResponse)(nil),         // 13: meter.v1.PutMemberResponse
-	(*GetMemberRequest)(nil),          // 14: meter.v1.GetMemberRequest
-	(*GetMemberResponse)(nil),         // 15: meter.v1.GetMemberResponse
-	(*ListMembersRequest)(nil),        // 16: meter.v1.ListMembersRequest
-	(*ListMembersResponse)(nil),       // 17: meter.v1.ListMembersResponse
-	(*RemoveMemberRequest)(nil),       // 18: meter.v1.RemoveMemberRequest
-	(*RemoveMemberResponse)(nil),      // 19: meter.v1.RemoveMemberResponse
-	(*Plan)(nil),                      // 20: meter.v1.Plan
-	(*Organization)(nil),              // 21: meter.v1.Organization
-	(*Member)(nil),                    // 22: meter.v1.Member
+	(MemberOrder)(0),                  // 0: meter.v1.MemberOrder
+	(*PutPlanRequest)(nil),            // 1: meter.v1.PutPlanRequest
+	(*PutPlanResponse)(nil),           // 2: meter.v1.PutPlanResponse
+	(*GetPlanRequest)(nil),            // 3: meter.v1.GetPlanRequest
+	(*GetPlanResponse)(nil),           // 4: meter.v1.GetPlanResponse
+	(*ListPlansRequest)(nil),          // 5: meter.v1.ListPlansRequest
+	(*ListPlansResponse)(nil),         // 6: meter.v1.ListPlansResponse
+	(*PutOrganizationRequest)(nil),    // 7: meter.v1.PutOrganizationRequest
+	(*PutOrganizationResponse)(nil),   // 8: meter.v1.PutOrganizationResponse
+	(*GetOrganizationRequest)(nil),    // 9: meter.v1.GetOrganizationRequest
+	(*GetOrganizationResponse)(nil),   // 10: meter.v1.GetOrganizationResponse
+	(*ListOrganizationsRequest)(nil),  // 11: meter.v1.ListOrganizationsRequest
+	(*ListOrganizationsResponse)(nil), // 12: meter.v1.ListOrganizationsResponse
+	(*PutMemberRequest)(nil),          // 13: meter.v1.PutMemberRequest
+	(*PutMemberResponse)(nil),         // 14: meter.v1.PutMemberResponse
+	(*GetMemberRequest)(nil),          // 15: meter.v1.GetMemberRequest
+	(*GetMemberResponse)(nil),         // 16: meter.v1.GetMemberResponse
+	(*ListMembersRequest)(nil),        // 17: meter.v1.ListMembersRequest
+	(*ListMembersResponse)(nil),       // 18: meter.v1.ListMembersResponse
+	(*RemoveMemberRequest)(nil),       // 19: meter.v1.RemoveMemberRequest
+	(*RemoveMemberResponse)(nil),      // 20: meter.v1.RemoveMemberResponse
+	(*Plan)(nil),                      // 21: meter.v1.Plan
+	(*Organization)(nil),              // 22: meter.v1.Organization
+	(*Member)(nil),                    // 23: meter.v1.Member
 }
 var file_meter_v1_organization_service_proto_depIdxs = []int32{
-	20, // 0: meter.v1.PutPlanRequest.plan:type_name -> meter.v1.Plan
-	20, // 1: meter.v1.PutPlanResponse.plan:type_name -> meter.v1.Plan
-	20, // 2: meter.v1.GetPlanResponse.plan:type_name -> meter.v1.Plan
-	20, // 3: meter.v1.ListPlansResponse.plans:type_name -> meter.v1.Plan
-	21, // 4: meter.v1.PutOrganizationRequest.organization:type_name -> meter.v1.Organization
-	21, // 5: meter.v1.PutOrganizationResponse.organization:type_name -> meter.v1.Organization
-	21, // 6: meter.v1.GetOrganizationResponse.organization:type_name -> meter.v1.Organization
-	21, // 7: meter.v1.ListOrganizationsResponse.organizations:type_name -> meter.v1.Organization
-	22, // 8: meter.v1.PutMemberRequest.member:type_name -> meter.v1.Member
-	22, // 9: meter.v1.PutMemberResponse.member:type_name -> meter.v1.Member
-	22, // 10: meter.v1.GetMemberResponse.member:type_name -> meter.v1.Member
-	22, // 11: meter.v1.ListMembersResponse.members:type_name -> meter.v1.Member
-	22, // 12: meter.v1.RemoveMemberResponse.member:type_name -> meter.v1.Member
-	0,  // 13: meter.v1.OrganizationService.PutPlan:input_type -> meter.v1.PutPlanRequest
-	2,  // 14: meter.v1.OrganizationService.GetPlan:input_type -> meter.v1.GetPlanRequest
-	4,  // 15: meter.v1.OrganizationService.ListPlans:input_type -> meter.v1.ListPlansRequest
-	6,  // 16: meter.v1.OrganizationService.PutOrganization:input_type -> meter.v1.PutOrganizationRequest
-	8,  // 17: meter.v1.OrganizationService.GetOrganization:input_type -> meter.v1.GetOrganizationRequest
-	10, // 18: meter.v1.OrganizationService.ListOrganizations:input_type -> meter.v1.ListOrganizationsRequest
-	12, // 19: meter.v1.OrganizationService.PutMember:input_type -> meter.v1.PutMemberRequest
-	14, // 20: meter.v1.OrganizationService.GetMember:input_type -> meter.v1.GetMemberRequest
-	16, // 21: meter.v1.OrganizationService.ListMembers:input_type -> meter.v1.ListMembersRequest
-	18, // 22: meter.v1.OrganizationService.RemoveMember:input_type -> meter.v1.RemoveMemberRequest
-	1,  // 23: meter.v1.OrganizationService.PutPlan:output_type -> meter.v1.PutPlanResponse
-	3,  // 24: meter.v1.OrganizationService.GetPlan:output_type -> meter.v1.GetPlanResponse
-	5,  // 25: meter.v1.OrganizationService.ListPlans:output_type -> meter.v1.ListPlansResponse
-	7,  // 26: meter.v1.OrganizationService.PutOrganization:output_type -> meter.v1.PutOrganizationResponse
-	9,  // 27: meter.v1.OrganizationService.GetOrganization:output_type -> meter.v1.GetOrganizationResponse
-	11, // 28: meter.v1.OrganizationService.ListOrganizations:output_type -> meter.v1.ListOrganizationsResponse
-	13, // 29: meter.v1.OrganizationService.PutMember:output_type -> meter.v1.PutMemberResponse
-	15, // 30: meter.v1.OrganizationService.GetMember:output_type -> meter.v1.GetMemberResponse
-	17, // 31: meter.v1.OrganizationService.ListMembers:output_type -> meter.v1.ListMembersResponse
-	19, // 32: meter.v1.OrganizationService.RemoveMember:output_type -> meter.v1.RemoveMemberResponse
-	23, // [23:33] is the sub-list for method output_type
-	13, // [13:23] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	21, // 0: meter.v1.PutPlanRequest.plan:type_name -> meter.v1.Plan
+	21, // 1: meter.v1.PutPlanResponse.plan:type_name -> meter.v1.Plan
+	21, // 2: meter.v1.GetPlanResponse.plan:type_name -> meter.v1.Plan
+	21, // 3: meter.v1.ListPlansResponse.plans:type_name -> meter.v1.Plan
+	22, // 4: meter.v1.PutOrganizationRequest.organization:type_name -> meter.v1.Organization
+	22, // 5: meter.v1.PutOrganizationResponse.organization:type_name -> meter.v1.Organization
+	22, // 6: meter.v1.GetOrganizationResponse.organization:type_name -> meter.v1.Organization
+	22, // 7: meter.v1.ListOrganizationsResponse.organizations:type_name -> meter.v1.Organization
+	23, // 8: meter.v1.PutMemberRequest.member:type_name -> meter.v1.Member
+	23, // 9: meter.v1.PutMemberResponse.member:type_name -> meter.v1.Member
+	23, // 10: meter.v1.GetMemberResponse.member:type_name -> meter.v1.Member
+	0,  // 11: meter.v1.ListMembersRequest.order_by:type_name -> meter.v1.MemberOrder
+	23, // 12: meter.v1.ListMembersResponse.members:type_name -> meter.v1.Member
+	23, // 13: meter.v1.RemoveMemberResponse.member:type_name -> meter.v1.Member
+	1,  // 14: meter.v1.OrganizationService.PutPlan:input_type -> meter.v1.PutPlanRequest
+	3,  // 15: meter.v1.OrganizationService.GetPlan:input_type -> meter.v1.GetPlanRequest
+	5,  // 16: meter.v1.OrganizationService.ListPlans:input_type -> meter.v1.ListPlansRequest
+	7,  // 17: meter.v1.OrganizationService.PutOrganization:input_type -> meter.v1.PutOrganizationRequest
+	9,  // 18: meter.v1.OrganizationService.GetOrganization:input_type -> meter.v1.GetOrganizationRequest
+	11, // 19: meter.v1.OrganizationService.ListOrganizations:input_type -> meter.v1.ListOrganizationsRequest
+	13, // 20: meter.v1.OrganizationService.PutMember:input_type -> meter.v1.PutMemberRequest
+	15, // 21: meter.v1.OrganizationService.GetMember:input_type -> meter.v1.GetMemberRequest
+	17, // 22: meter.v1.OrganizationService.ListMembers:input_type -> meter.v1.ListMembersRequest
+	19, // 23: meter.v1.OrganizationService.RemoveMember:input_type -> meter.v1.RemoveMemberRequest
+	2,  // 24: meter.v1.OrganizationService.PutPlan:output_type -> meter.v1.PutPlanResponse
+	4,  // 25: meter.v1.OrganizationService.GetPlan:output_type -> meter.v1.GetPlanResponse
+	6,  // 26: meter.v1.OrganizationService.ListPlans:output_type -> meter.v1.ListPlansResponse
+	8,  // 27: meter.v1.OrganizationService.PutOrganization:output_type -> meter.v1.PutOrganizationResponse
+	10, // 28: meter.v1.OrganizationService.GetOrganization:output_type -> meter.v1.GetOrganizationResponse
+	12, // 29: meter.v1.OrganizationService.ListOrganizations:output_type -> meter.v1.ListOrganizationsResponse
+	14, // 30: meter.v1.OrganizationService.PutMember:output_type -> meter.v1.PutMemberResponse
+	16, // 31: meter.v1.OrganizationService.GetMember:output_type -> meter.v1.GetMemberResponse
+	18, // 32: meter.v1.OrganizationService.ListMembers:output_type -> meter.v1.ListMembersResponse
+	20, // 33: meter.v1.OrganizationService.RemoveMember:output_type -> meter.v1.RemoveMemberResponse
+	24, // [24:34] is the sub-list for method output_type
+	14, // [14:24] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_meter_v1_organization_service_proto_init() }
@@ -1200,13 +1296,14 @@ func file_meter_v1_organization_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_meter_v1_organization_service_proto_rawDesc), len(file_meter_v1_organization_service_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_meter_v1_organization_service_proto_goTypes,
 		DependencyIndexes: file_meter_v1_organization_service_proto_depIdxs,
+		EnumInfos:         file_meter_v1_organization_service_proto_enumTypes,
 		MessageInfos:      file_meter_v1_organization_service_proto_msgTypes,
 	}.Build()
 	File_meter_v1_organization_service_proto = out.File
