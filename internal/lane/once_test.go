@@ -246,7 +246,7 @@ func (p process) books() (b books) {
 	o, err := p.Organization(ctx, firm)
 	must(p, err)
 	b.Pool, b.Profile, b.Sequence = o.Pool, o.DisplayName+o.Calendar.Anchor.Date.String(), o.LedgerSequence
-	members, err := p.Members(ctx, meter.MemberQuery{OrganizationID: firm, Limit: 100})
+	members, _, err := p.Members(ctx, meter.MemberQuery{OrganizationID: firm, Limit: 100})
 	must(p, err)
 	for _, m := range members {
 		b.Members = append(b.Members, plainView(m))

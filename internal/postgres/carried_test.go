@@ -144,7 +144,9 @@ func (c *carried) sameReads() {
 	now, err := c.store.Now(ctx)
 	must(c, err)
 	members := pages(c, func(last meter.MemberView, n int) ([]meter.MemberView, error) {
-		return c.store.Members(ctx, meter.MemberQuery{OrganizationID: id, After: last.ID, Limit: n})
+		found, all, err := c.store.Members(ctx, meter.MemberQuery{OrganizationID: id, After: last.ID, Limit: n})
+		same(c, "number of all members", int(all), len(rowsOf(&c.state.Members)))
+		return found, err
 	})
 	same(c, "number of members", len(members), len(rowsOf(&c.state.Members)))
 	for _, v := range members {

@@ -63,7 +63,7 @@ func TestAnUnreadableRowIsAFault(t *testing.T) {
 	exec(t, connect(t, store), `UPDATE organization SET time_zone = 'Mars/Base' WHERE organization_id = $1`, firm)
 	_, loading := l.try(topUp(firm, "t", 1))
 	_, reading := store.Organization(within(t), firm)
-	_, listing := store.Members(within(t), meter.MemberQuery{OrganizationID: firm, Limit: 10})
+	_, _, listing := store.Members(within(t), meter.MemberQuery{OrganizationID: firm, Limit: 10})
 	_, metering := store.Meter(within(t), firm, seat(0))
 	for what, err := range map[string]error{"loading": loading, "reading": reading, "listing": listing, "metering": metering} {
 		if err == nil || reasonOf(err) != "" || !strings.Contains(err.Error(), `organization "acme": time zone "Mars/Base"`) {
@@ -182,7 +182,7 @@ func TestReadsAreUnavailableWithoutADatabase(t *testing.T) {
 	mustBe(t, store.Ping(within(t)), meter.Unavailable)
 	_, err = store.Organization(within(t), firm)
 	mustBe(t, err, meter.Unavailable)
-	_, err = store.Members(within(t), meter.MemberQuery{OrganizationID: firm, Limit: 1})
+	_, _, err = store.Members(within(t), meter.MemberQuery{OrganizationID: firm, Limit: 1})
 	mustBe(t, err, meter.Unavailable)
 	mustBe(t, store.PutPlan(within(t), teamPlan(), meter.Actor{}), meter.Unavailable)
 	exec(t, conn, `ALTER DATABASE taken_away ALLOW_CONNECTIONS true`)

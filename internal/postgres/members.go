@@ -14,17 +14,19 @@ const (
 		FROM organization o JOIN plan p ON p.plan_id = o.plan_id WHERE o.organization_id = $1`
 
 	readMembersByID = `SELECT ` + memberColumns + ` FROM member m
-		WHERE m.organization_id = $1 AND m.member_id > $2 AND ` + memberHolds + ` AND $5::timestamptz IS NOT NULL
-		ORDER BY m.member_id LIMIT $3`
+		WHERE m.organization_id = $1 AND m.member_id > $3 AND ` + memberHolds + ` AND $5::timestamptz IS NOT NULL
+		ORDER BY m.member_id LIMIT $4`
 	// readMembersBy goes on after a member where that one now stands, so that the page before need only name it. {m} and
 	// {l} stand for what the order goes by, of the member and of that last one.
 	readMembersBy = `SELECT ` + memberColumns + ` FROM member m
 		WHERE m.organization_id = $1 AND ` + memberHolds + ` AND $5::timestamptz IS NOT NULL
-			AND ($2 = '' OR ({m}, m.member_id) > (
-				SELECT {l}, l.member_id FROM member l WHERE l.organization_id = $1 AND l.member_id = $2))
-		ORDER BY {m}, m.member_id LIMIT $3`
+			AND ($3 = '' OR ({m}, m.member_id) > (
+				SELECT {l}, l.member_id FROM member l WHERE l.organization_id = $1 AND l.member_id = $3))
+		ORDER BY {m}, m.member_id LIMIT $4`
+	countMembers = `SELECT count(*) FROM member m WHERE m.organization_id = $1 AND ` + memberHolds
 	// memberHolds is whether one of a member's texts holds a searched one. The empty text is held by all.
-	memberHolds = `position(lower($4) IN lower(concat_ws(E'\n', m.member_id, m.display_name, m.email) COLLATE "default")) > 0`
+	memberHolds = `($2 = ''
+			OR position(lower($2) IN lower(concat_ws(E'\n', m.member_id, m.display_name, m.email) COLLATE "default")) > 0)`
 )
 
 // readMembers are the statements by order. What a seat used counts from the start $5 of the running period on: the row
@@ -42,25 +44,28 @@ func membersBy(key string) string {
 	return strings.NewReplacer("{m}", of("m"), "{l}", of("l")).Replace(readMembersBy)
 }
 
-// Members lists an organization's members.
-func (s *Store) Members(ctx context.Context, q meter.MemberQuery) ([]meter.MemberView, error) {
+// Members lists an organization's members, and says how many there are on all pages.
+func (s *Store) Members(ctx context.Context, q meter.MemberQuery) (found []meter.MemberView, all int64, err error) {
 	f, err := s.firm(ctx, q.OrganizationID)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if q.Order == 0 {
 		q.Order = meter.MembersByID
 	}
 	begin := f.organization.Calendar.PeriodAt(f.now).Start
-	members, err := list(ctx, s, memberTargets, readMembers[q.Order], q.OrganizationID, q.After, q.Limit, q.Search, begin)
+	members, err := list(ctx, s, memberTargets, readMembers[q.Order], q.OrganizationID, q.Search, q.After, q.Limit, begin)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	views := make([]meter.MemberView, len(members))
+	if err := s.readers.QueryRow(ctx, countMembers, q.OrganizationID, q.Search).Scan(&all); err != nil {
+		return nil, 0, fault(err)
+	}
+	found = make([]meter.MemberView, len(members))
 	for i, m := range members {
-		views[i] = meter.ViewOf(f.organization, f.plan, m, f.now)
+		found[i] = meter.ViewOf(f.organization, f.plan, m, f.now)
 	}
-	return views, nil
+	return found, all, nil
 }
 
 // firm is an organization with its plan, at a time.

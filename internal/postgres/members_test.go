@@ -59,7 +59,7 @@ func TestMembersInANewPeriod(t *testing.T) {
 	} {
 		same(t, "members", listed(t, store, meter.MemberQuery{Order: order, Limit: 1}), want)
 	}
-	all, err := store.Members(within(t), meter.MemberQuery{OrganizationID: firm, Limit: 3})
+	all, _, err := store.Members(within(t), meter.MemberQuery{OrganizationID: firm, Limit: 3})
 	must(t, err)
 	same(t, "use", []meter.Micros{all[1].AllowanceUsed, all[1].PoolUsedPeriod, all[2].AllowanceUsed, all[2].PoolUsedPeriod},
 		[]meter.Micros{allowance, 1_000, 0, 0})
@@ -72,12 +72,13 @@ func listed(t *testing.T, store *postgres.Store, q meter.MemberQuery) string {
 	q.OrganizationID = firm
 	var ids []string
 	for {
-		page, err := store.Members(within(t), q)
+		page, all, err := store.Members(within(t), q)
 		must(t, err)
 		for _, m := range page {
 			ids = append(ids, m.ID)
 		}
 		if len(page) < q.Limit {
+			same(t, "number of all", int(all), len(ids))
 			return strings.Join(ids, " ")
 		}
 		q.After = ids[len(ids)-1]

@@ -95,18 +95,18 @@ func (m *memory) Member(ctx context.Context, organizationID, memberID string) (m
 	return found(meter.ViewOf(o, m.plans[o.PlanID], member, m.now), ok, meter.MemberNotFound, "member_id", memberID)
 }
 
-func (m *memory) Members(ctx context.Context, q meter.MemberQuery) ([]meter.MemberView, error) {
-	var members []meter.MemberView
+func (m *memory) Members(ctx context.Context, q meter.MemberQuery) (members []meter.MemberView, all int64, err error) {
 	for _, id := range m.state(q.OrganizationID).Members.Keys() {
 		view, err := m.Member(ctx, q.OrganizationID, id)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if strings.Contains(strings.ToLower(view.ID+"\n"+view.DisplayName+"\n"+view.Email), strings.ToLower(q.Search)) {
 			members = append(members, view)
 		}
 	}
-	return part(members, func(v meter.MemberView) string { return v.ID }, q.After, q.Limit), m.fails
+	all = int64(len(members))
+	return part(members, func(v meter.MemberView) string { return v.ID }, q.After, q.Limit), all, m.fails
 }
 
 func (m *memory) Meter(ctx context.Context, organizationID, memberID string) (meter.Meter, error) {

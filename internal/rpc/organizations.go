@@ -113,7 +113,7 @@ func (s *organizations) ListMembers(
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.Reader.Members(ctx, meter.MemberQuery{
+	found, all, err := s.Reader.Members(ctx, meter.MemberQuery{
 		OrganizationID: in.GetOrganizationId(), Search: in.GetSearch(), Order: number[meter.MemberOrder](in.GetOrderBy()),
 		After: after, Limit: limit(in),
 	})
@@ -121,7 +121,7 @@ func (s *organizations) ListMembers(
 		return nil, err
 	}
 	found, next := page(l, in, found, func(m meter.MemberView) string { return m.ID })
-	return &meterv1.ListMembersResponse{Members: each(found, memberMessage), NextPageToken: next}, nil
+	return &meterv1.ListMembersResponse{Members: each(found, memberMessage), NextPageToken: next, TotalSize: all}, nil
 }
 
 func (s *organizations) RemoveMember(

@@ -22,7 +22,7 @@ type Reader interface {
 	Organization(ctx context.Context, id string) (meter.Organization, error)
 	Organizations(ctx context.Context, after string, limit int) ([]meter.Organization, error)
 	Member(ctx context.Context, organizationID, memberID string) (meter.MemberView, error)
-	Members(ctx context.Context, q meter.MemberQuery) ([]meter.MemberView, error)
+	Members(ctx context.Context, q meter.MemberQuery) (found []meter.MemberView, all int64, err error)
 	Meter(ctx context.Context, organizationID, memberID string) (meter.Meter, error)
 	Reservation(ctx context.Context, organizationID string, id meter.UUID) (meter.Reservation, error)
 	// Reservations are answered newest first.

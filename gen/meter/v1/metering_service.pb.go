@@ -990,7 +990,7 @@ const file_meter_v1_metering_service_proto_rawDesc = "" +
 	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"}\n" +
 	"\x18ListReservationsResponse\x129\n" +
 	"\freservations\x18\x01 \x03(\v2\x15.meter.v1.ReservationR\freservations\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xdd\x04\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xeb\x04\n" +
 	"\x0fMeteringService\x12Y\n" +
 	"\aReserve\x12\x18.meter.v1.ReserveRequest\x1a\x19.meter.v1.ReserveResponse\"\x19\x8a\xb5\x18\x15\n" +
 	"\x02\x01\x03\x12\x0forganization_id\x12V\n" +
@@ -1001,9 +1001,9 @@ const file_meter_v1_metering_service_proto_rawDesc = "" +
 	"\x06Extend\x12\x17.meter.v1.ExtendRequest\x1a\x18.meter.v1.ExtendResponse\"\x19\x8a\xb5\x18\x15\n" +
 	"\x02\x01\x03\x12\x0forganization_id\x12n\n" +
 	"\x0eGetReservation\x12\x1f.meter.v1.GetReservationRequest\x1a .meter.v1.GetReservationResponse\"\x19\x8a\xb5\x18\x15\n" +
-	"\x02\x01\x03\x12\x0forganization_id\x12t\n" +
-	"\x10ListReservations\x12!.meter.v1.ListReservationsRequest\x1a\".meter.v1.ListReservationsResponse\"\x19\x8a\xb5\x18\x15\n" +
-	"\x02\x01\x03\x12\x0forganization_idB\xa1\x01\n" +
+	"\x02\x01\x03\x12\x0forganization_id\x12\x81\x01\n" +
+	"\x10ListReservations\x12!.meter.v1.ListReservationsRequest\x1a\".meter.v1.ListReservationsResponse\"&\x8a\xb5\x18\"\n" +
+	"\x04\x01\x03\x04\x05\x12\x0forganization_id\x1a\tmember_idB\xa1\x01\n" +
 	"\fcom.meter.v1B\x14MeteringServiceProtoP\x01Z:github.com/spillway-metering/spillway/gen/meter/v1;meterv1\xa2\x02\x03MXX\xaa\x02\bMeter.V1\xca\x02\bMeter\\V1\xe2\x02\x14Meter\\V1\\GPBMetadata\xea\x02\tMeter::V1b\x06proto3"
 
 var (

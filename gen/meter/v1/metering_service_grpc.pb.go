@@ -79,8 +79,9 @@ type MeteringServiceClient interface {
 	//
 	// Reasons: RESERVATION_NOT_FOUND.
 	GetReservation(ctx context.Context, in *GetReservationRequest, opts ...grpc.CallOption) (*GetReservationResponse, error)
-	// ListReservations lists an organization's reservations, newest first. Orchestrators and operators call it. It only
-	// reads.
+	// ListReservations lists an organization's reservations, newest first. Orchestrators and operators call it, the
+	// organization's admins, and a member for its own turns, naming itself. It only reads, so it may be sent again at any
+	// time.
 	ListReservations(ctx context.Context, in *ListReservationsRequest, opts ...grpc.CallOption) (*ListReservationsResponse, error)
 }
 
@@ -204,8 +205,9 @@ type MeteringServiceServer interface {
 	//
 	// Reasons: RESERVATION_NOT_FOUND.
 	GetReservation(context.Context, *GetReservationRequest) (*GetReservationResponse, error)
-	// ListReservations lists an organization's reservations, newest first. Orchestrators and operators call it. It only
-	// reads.
+	// ListReservations lists an organization's reservations, newest first. Orchestrators and operators call it, the
+	// organization's admins, and a member for its own turns, naming itself. It only reads, so it may be sent again at any
+	// time.
 	ListReservations(context.Context, *ListReservationsRequest) (*ListReservationsResponse, error)
 	mustEmbedUnimplementedMeteringServiceServer()
 }

@@ -20,7 +20,8 @@ import (
 // where the organization shows its pool to members, or has no other member to hide it from.
 const table = `
                                                               | orchestrator | billing | operator | admin     | member
-Reserve Commit Release Extend GetReservation ListReservations | yes          |         | yes      |           |
+Reserve Commit Release Extend GetReservation                  | yes          |         | yes      |           |
+ListReservations                                              | yes          |         | yes      | own       | itself
 TopUp Refund                                                  |              | yes     | yes      |           |
 GrantAccess RevokeAccess ListAccessChanges                    |              |         | yes      | own       |
 GetPool ListLedgerEntries                                     |              | yes     | yes      | own       | if shown
