@@ -12,7 +12,7 @@ import (
 
 const (
 	// mostInFlight bounds the turns under way in all. What would begin beyond it does not, and is counted.
-	mostInFlight = 8192
+	mostInFlight = leanConnections * leanStreams
 	// grain is how finely arrivals are told apart: those that are due within it begin together. A finer one would cost the
 	// processor time that is to be measured.
 	grain = 500 * time.Microsecond
@@ -59,10 +59,11 @@ type mark struct {
 }
 
 // newArrivals makes a load of flows on a server.
-func newArrivals(server *target, flows []*flow, phases []phase) *arrivals {
+func newArrivals(
+	server *target, connect func(i int) grpc.ClientConnInterface, flows []*flow, phases []phase,
+) *arrivals {
 	return &arrivals{
-		server: server, connect: func(i int) grpc.ClientConnInterface { return server.connection(i) },
-		flows: flows, phases: phases, marks: make([]mark, len(phases)+1), missed: make([]int64, len(phases)),
+		server: server, connect: connect, flows: flows, phases: phases, marks: make([]mark, len(phases)+1), missed: make([]int64, len(phases)),
 	}
 }
 

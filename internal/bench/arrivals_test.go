@@ -54,9 +54,8 @@ func (f *fakeServer) Invoke(ctx context.Context, method string, _, reply any, _ 
 
 // arriving is a load of one flow on a fake server.
 func arriving(server *fakeServer, phases ...phase) *arrivals {
-	a := newArrivals(&target{}, []*flow{{population: newPopulation("p", 1, 1), name: "f"}}, phases)
-	a.connect = func(int) grpc.ClientConnInterface { return server }
-	return a
+	connect := func(int) grpc.ClientConnInterface { return server }
+	return newArrivals(&target{}, connect, []*flow{{population: newPopulation("p", 1, 1), name: "f"}}, phases)
 }
 
 // turnedAway is a refusal with the reason and the wait, if there are any.

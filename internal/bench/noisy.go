@@ -76,7 +76,7 @@ func RunNoisy(ctx context.Context, options Options) (*NoisyReport, error) {
 		options.Quiet = defaultQuiet
 	}
 	report := &NoisyReport{
-		CPUs: runtime.NumCPU(), Connections: options.Connections, DurationSeconds: options.Duration.Seconds(),
+		CPUs: runtime.NumCPU(), Connections: leanConnections, DurationSeconds: options.Duration.Seconds(),
 	}
 	durability, err := options.onEach(ctx, func(ctx context.Context, s *stage, lanes int) error {
 		row, err := s.noisy(ctx)
@@ -118,7 +118,7 @@ func (s *stage) noisy(ctx context.Context) (r NoisyRow, err error) {
 	s.say("measuring %d organizations at %.0f turns a second each, without and with one at %d times that",
 		r.Quiet, r.Share, noisyShares)
 	phases, kinds := noisyPhases(r, s.Duration)
-	a := newArrivals(&s.server, []*flow{
+	a := newArrivals(&s.server, s.connection, []*flow{
 		{population: quiet, name: "q"}, {population: noisy, name: "n"}, {population: spread, name: "s"},
 	}, phases)
 	if err := s.run(ctx, a); err != nil {

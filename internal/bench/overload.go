@@ -76,7 +76,7 @@ func RunOverload(ctx context.Context, options Options) (*OverloadReport, error) 
 		return nil, err
 	}
 	report := &OverloadReport{
-		CPUs: runtime.NumCPU(), Connections: options.Connections, DurationSeconds: options.Duration.Seconds(),
+		CPUs: runtime.NumCPU(), Connections: leanConnections, DurationSeconds: options.Duration.Seconds(),
 	}
 	durability, err := options.onEach(ctx, func(ctx context.Context, s *stage, lanes int) error {
 		o, err := s.overload(ctx)
@@ -107,7 +107,7 @@ func (s *stage) overload(ctx context.Context) (o Overload, err error) {
 		return o, errors.Join(errors.New("there is no capacity: no turn was settled"), capacity.callers[0].first)
 	}
 	s.say("overloading: %v times %.0f turns a second", overloads, perSecond)
-	a := newArrivals(&s.server, []*flow{{population: p, name: "o"}}, overloadPhases(perSecond, s.Duration))
+	a := newArrivals(&s.server, s.connection, []*flow{{population: p, name: "o"}}, overloadPhases(perSecond, s.Duration))
 	if err := s.run(ctx, a); err != nil {
 		return o, err
 	}

@@ -71,7 +71,7 @@ func hasKeys(t *testing.T, of any, names ...string) {
 
 // happened are arrivals of phases of a second each, in which the given came to pass.
 func happened(phases int, events ...event) *arrivals {
-	a := newArrivals(&target{}, []*flow{{askers: []*asker{{events: events}}}, {}}, make([]phase, phases))
+	a := newArrivals(&target{}, nil, []*flow{{askers: []*asker{{events: events}}}, {}}, make([]phase, phases))
 	for i := range a.phases {
 		a.phases[i] = phase{time.Second, []float64{10, 0}}
 	}

@@ -13,6 +13,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
+// leanConnections is how many connections those who ask for turns share.
+const leanConnections = 8
+
 // capacityCallers is how many callers find out how much a server can take.
 const capacityCallers = 256
 
@@ -22,6 +25,7 @@ type stage struct {
 	Options
 	name     string
 	server   target
+	load     []*leanConn // By which turns are asked for; the server's connections are for all else.
 	database *pgxpool.Pool
 
 	populations []population
@@ -55,6 +59,13 @@ func (s *stage) open(ctx context.Context, lanes int) (err error) {
 	if err := s.server.dial(s.server.meterd.address, s.Connections, plain); err != nil {
 		return err
 	}
+	for range leanConnections {
+		conn, err := dialLean(ctx, s.server.meterd.address)
+		if err != nil {
+			return err
+		}
+		s.load = append(s.load, conn)
+	}
 	url := s.DatabaseURL
 	if url == "" {
 		if url, err = s.server.meterd.database(ctx); err != nil {
@@ -64,6 +75,9 @@ func (s *stage) open(ctx context.Context, lanes int) (err error) {
 	s.database, err = openDatabase(ctx, url, 1)
 	return err
 }
+
+// connection is the one that the i-th of those who ask for turns shares with others.
+func (s *stage) connection(i int) grpc.ClientConnInterface { return s.load[i%len(s.load)] }
 
 // populate makes organizations with seats of their own.
 func (s *stage) populate(ctx context.Context, name string, organizations, seats int) (population, error) {
@@ -78,7 +92,7 @@ func (s *stage) populate(ctx context.Context, name string, organizations, seats 
 func (s *stage) capacity(ctx context.Context, n int) (*contestant, error) {
 	s.say("measuring the capacity, with %d callers", capacityCallers)
 	c := newContestant(capacityCallers, s.server.busy, func(i int) work {
-		return newTurns(s.server.connection(i), s.populations[n], "c"+strconv.Itoa(i))
+		return newTurns(s.connection(i), s.populations[n], "c"+strconv.Itoa(i))
 	})
 	c.slice(ctx, slice{length: s.Warmup})
 	c.tally = newTally()
@@ -127,7 +141,11 @@ func (s *stage) close() error {
 	if s.database != nil {
 		s.database.Close()
 	}
-	return s.server.close()
+	var errs []error
+	for _, conn := range s.load {
+		errs = append(errs, conn.Close())
+	}
+	return errors.Join(append(errs, s.server.close())...)
 }
 
 // onEach runs a measurement on a stage of its own for each number of lanes, of which there is at least one: 0 is as many

@@ -71,6 +71,7 @@ type Edge struct {
 	limits     *callerLimits
 	callLog    callLog
 	denials    *denials
+	door       *door
 
 	draining context.Context // Done once Drain has begun.
 	drain    context.CancelFunc
@@ -90,12 +91,14 @@ func NewEdge(config EdgeConfig) (*Edge, error) {
 		limits:  newCallerLimits(config.CallerRate, config.CallerConcurrency),
 		callLog: newCallLog(config.Logger),
 		denials: newDenials(config.Services.Writer, config.Logger),
+		door:    newDoor(config.Metrics.Refused, config.Logger),
 	}
 	e.draining, e.drain = context.WithCancel(context.Background())
 	e.grpc = grpc.NewServer(
 		grpc.Creds(transport(config.TLS)),
 		grpc.ChainUnaryInterceptor(e.unary(config.DefaultDeadline)...),
 		grpc.ChainStreamInterceptor(e.stream()...),
+		grpc.InTapHandle(e.door.tap),
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.MaxHeaderListSize(maxHeaderBytes),

@@ -20,6 +20,7 @@ import (
 // and seen by metrics and log as the caller sees them.
 func (e *Edge) unary(fallback time.Duration) []grpc.UnaryServerInterceptor {
 	return []grpc.UnaryServerInterceptor{
+		e.door.unary,
 		e.metrics.Calls().UnaryServerInterceptor(),
 		e.countRefusals,
 		e.callLog.unary,
