@@ -46,7 +46,7 @@ test: gcc postgres check-generated lint vulnerabilities tidy ## Everything that 
 	$(MAKE) fuzz
 
 .PHONY: fuzz
-fuzz: ## Fuzz every target for FUZZ_TIME each, one after the other
+fuzz: ## Fuzz every target for FUZZ_TIME each, four at a time
 	tools/fuzz $(FUZZ_TIME)
 
 .PHONY: faults
