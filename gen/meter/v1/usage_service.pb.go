@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -563,11 +564,330 @@ func (x *UnregisterResourceResponse) GetRows() []*PlanUsageRow {
 	return nil
 }
 
+// ReportUsageRequest says what to report.
+type ReportUsageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Organization whose usage to report.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// Where the span begins, inclusive. Unset: where the running period does.
+	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Where it ends, exclusive; it must be after from. Unset: where the running period ends.
+	To *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// What to answer a row for.
+	GroupBy UsageGrouping `protobuf:"varint,4,opt,name=group_by,json=groupBy,proto3,enum=meter.v1.UsageGrouping" json:"group_by,omitempty"`
+	// Of LABEL: the label's name. It must be set then, and must not be otherwise.
+	LabelKey string `protobuf:"bytes,5,opt,name=label_key,json=labelKey,proto3" json:"label_key,omitempty"`
+	// In which order. Unset: BY_VALUE.
+	Order UsageOrder `protobuf:"varint,6,opt,name=order,proto3,enum=meter.v1.UsageOrder" json:"order,omitempty"`
+	// How many to answer at most: 1 to 1000. 0: 50.
+	PageSize int32 `protobuf:"varint,7,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where to go on: next_page_token of the page before. Empty: from the start.
+	PageToken     string `protobuf:"bytes,8,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportUsageRequest) Reset() {
+	*x = ReportUsageRequest{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportUsageRequest) ProtoMessage() {}
+
+func (x *ReportUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportUsageRequest.ProtoReflect.Descriptor instead.
+func (*ReportUsageRequest) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ReportUsageRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *ReportUsageRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ReportUsageRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ReportUsageRequest) GetGroupBy() UsageGrouping {
+	if x != nil {
+		return x.GroupBy
+	}
+	return UsageGrouping_USAGE_GROUPING_UNSPECIFIED
+}
+
+func (x *ReportUsageRequest) GetLabelKey() string {
+	if x != nil {
+		return x.LabelKey
+	}
+	return ""
+}
+
+func (x *ReportUsageRequest) GetOrder() UsageOrder {
+	if x != nil {
+		return x.Order
+	}
+	return UsageOrder_USAGE_ORDER_UNSPECIFIED
+}
+
+func (x *ReportUsageRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ReportUsageRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ReportUsageResponse is one page.
+type ReportUsageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rows in the order asked for.
+	Rows []*UsageRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	// What the whole span comes to, on every page.
+	Totals *UsageFigures `protobuf:"bytes,2,opt,name=totals,proto3" json:"totals,omitempty"`
+	// Of LABEL: what the turns without that label come to, on every page. They have no row.
+	Unlabelled *UsageFigures `protobuf:"bytes,3,opt,name=unlabelled,proto3" json:"unlabelled,omitempty"`
+	// The span that was reported.
+	From *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
+	// Its end.
+	To *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=to,proto3" json:"to,omitempty"`
+	// The organization's time zone, in which days are counted.
+	TimeZone string `protobuf:"bytes,6,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// Unit of every amount here.
+	Unit Unit `protobuf:"varint,7,opt,name=unit,proto3,enum=meter.v1.Unit" json:"unit,omitempty"`
+	// Where the next page goes on. Empty: this was the last.
+	NextPageToken string `protobuf:"bytes,8,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportUsageResponse) Reset() {
+	*x = ReportUsageResponse{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportUsageResponse) ProtoMessage() {}
+
+func (x *ReportUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportUsageResponse.ProtoReflect.Descriptor instead.
+func (*ReportUsageResponse) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ReportUsageResponse) GetRows() []*UsageRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *ReportUsageResponse) GetTotals() *UsageFigures {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+func (x *ReportUsageResponse) GetUnlabelled() *UsageFigures {
+	if x != nil {
+		return x.Unlabelled
+	}
+	return nil
+}
+
+func (x *ReportUsageResponse) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ReportUsageResponse) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ReportUsageResponse) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *ReportUsageResponse) GetUnit() Unit {
+	if x != nil {
+		return x.Unit
+	}
+	return Unit_UNIT_UNSPECIFIED
+}
+
+func (x *ReportUsageResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// EstimateRunwayRequest says what to estimate, and from what.
+type EstimateRunwayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Organization whose runway to estimate.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// How many days to look back, 1 to 90. 0: 14.
+	Days          int32 `protobuf:"varint,2,opt,name=days,proto3" json:"days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EstimateRunwayRequest) Reset() {
+	*x = EstimateRunwayRequest{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EstimateRunwayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EstimateRunwayRequest) ProtoMessage() {}
+
+func (x *EstimateRunwayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EstimateRunwayRequest.ProtoReflect.Descriptor instead.
+func (*EstimateRunwayRequest) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *EstimateRunwayRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *EstimateRunwayRequest) GetDays() int32 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
+// EstimateRunwayResponse answers the estimate.
+type EstimateRunwayResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The estimate.
+	Runway        *Runway `protobuf:"bytes,1,opt,name=runway,proto3" json:"runway,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EstimateRunwayResponse) Reset() {
+	*x = EstimateRunwayResponse{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EstimateRunwayResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EstimateRunwayResponse) ProtoMessage() {}
+
+func (x *EstimateRunwayResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EstimateRunwayResponse.ProtoReflect.Descriptor instead.
+func (*EstimateRunwayResponse) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *EstimateRunwayResponse) GetRunway() *Runway {
+	if x != nil {
+		return x.Runway
+	}
+	return nil
+}
+
 var File_meter_v1_usage_service_proto protoreflect.FileDescriptor
 
 const file_meter_v1_usage_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1cmeter/v1/usage_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x14meter/v1/meter.proto\x1a\x19meter/v1/plan_usage.proto\x1a\x15meter/v1/policy.proto\"\x9b\x01\n" +
+	"\x1cmeter/v1/usage_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14meter/v1/meter.proto\x1a\x1bmeter/v1/organization.proto\x1a\x19meter/v1/plan_usage.proto\x1a\x15meter/v1/policy.proto\x1a\x15meter/v1/runway.proto\x1a\x1bmeter/v1/usage_report.proto\"\x9b\x01\n" +
 	"\x0fGetMeterRequest\x12I\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12=\n" +
 	"\tmember_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bmemberId\"9\n" +
@@ -600,7 +920,36 @@ const file_meter_v1_usage_service_proto_rawDesc = "" +
 	"\vresource_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\n" +
 	"resourceId\"H\n" +
 	"\x1aUnregisterResourceResponse\x12*\n" +
-	"\x04rows\x18\x01 \x03(\v2\x16.meter.v1.PlanUsageRowR\x04rows2\xd1\x04\n" +
+	"\x04rows\x18\x01 \x03(\v2\x16.meter.v1.PlanUsageRowR\x04rows\"\xb5\x03\n" +
+	"\x12ReportUsageRequest\x12I\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12.\n" +
+	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12>\n" +
+	"\bgroup_by\x18\x04 \x01(\x0e2\x17.meter.v1.UsageGroupingB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\agroupBy\x120\n" +
+	"\tlabel_key\x18\x05 \x01(\tB\x13\xbaH\x10r\x0e\x18@2\n" +
+	"^[^\\x00]*$R\blabelKey\x124\n" +
+	"\x05order\x18\x06 \x01(\x0e2\x14.meter.v1.UsageOrderB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05order\x12'\n" +
+	"\tpage_size\x18\a \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\xea\x02\n" +
+	"\x13ReportUsageResponse\x12&\n" +
+	"\x04rows\x18\x01 \x03(\v2\x12.meter.v1.UsageRowR\x04rows\x12.\n" +
+	"\x06totals\x18\x02 \x01(\v2\x16.meter.v1.UsageFiguresR\x06totals\x126\n" +
+	"\n" +
+	"unlabelled\x18\x03 \x01(\v2\x16.meter.v1.UsageFiguresR\n" +
+	"unlabelled\x12.\n" +
+	"\x04from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x1b\n" +
+	"\ttime_zone\x18\x06 \x01(\tR\btimeZone\x12\"\n" +
+	"\x04unit\x18\a \x01(\x0e2\x0e.meter.v1.UnitR\x04unit\x12&\n" +
+	"\x0fnext_page_token\x18\b \x01(\tR\rnextPageToken\"\x81\x01\n" +
+	"\x15EstimateRunwayRequest\x12I\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12\x1d\n" +
+	"\x04days\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x00R\x04days\"B\n" +
+	"\x16EstimateRunwayResponse\x12(\n" +
+	"\x06runway\x18\x01 \x01(\v2\x10.meter.v1.RunwayR\x06runway2\xaa\x06\n" +
 	"\fUsageService\x12h\n" +
 	"\bGetMeter\x12\x19.meter.v1.GetMeterRequest\x1a\x1a.meter.v1.GetMeterResponse\"%\x8a\xb5\x18!\n" +
 	"\x03\x03\x04\x05\x12\x0forganization_id\x1a\tmember_id\x12l\n" +
@@ -611,7 +960,11 @@ const file_meter_v1_usage_service_proto_rawDesc = "" +
 	"\x10RegisterResource\x12!.meter.v1.RegisterResourceRequest\x1a\".meter.v1.RegisterResourceResponse\"\x19\x8a\xb5\x18\x15\n" +
 	"\x02\x02\x03\x12\x0forganization_id\x12z\n" +
 	"\x12UnregisterResource\x12#.meter.v1.UnregisterResourceRequest\x1a$.meter.v1.UnregisterResourceResponse\"\x19\x8a\xb5\x18\x15\n" +
-	"\x02\x02\x03\x12\x0forganization_idB\x9e\x01\n" +
+	"\x02\x02\x03\x12\x0forganization_id\x12f\n" +
+	"\vReportUsage\x12\x1c.meter.v1.ReportUsageRequest\x1a\x1d.meter.v1.ReportUsageResponse\"\x1a\x8a\xb5\x18\x16\n" +
+	"\x03\x02\x03\x04\x12\x0forganization_id\x12o\n" +
+	"\x0eEstimateRunway\x12\x1f.meter.v1.EstimateRunwayRequest\x1a .meter.v1.EstimateRunwayResponse\"\x1a\x8a\xb5\x18\x16\n" +
+	"\x03\x02\x03\x04\x12\x0forganization_idB\x9e\x01\n" +
 	"\fcom.meter.v1B\x11UsageServiceProtoP\x01Z:github.com/spillway-metering/spillway/gen/meter/v1;meterv1\xa2\x02\x03MXX\xaa\x02\bMeter.V1\xca\x02\bMeter\\V1\xe2\x02\x14Meter\\V1\\GPBMetadata\xea\x02\tMeter::V1b\x06proto3"
 
 var (
@@ -626,7 +979,7 @@ func file_meter_v1_usage_service_proto_rawDescGZIP() []byte {
 	return file_meter_v1_usage_service_proto_rawDescData
 }
 
-var file_meter_v1_usage_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_meter_v1_usage_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_meter_v1_usage_service_proto_goTypes = []any{
 	(*GetMeterRequest)(nil),            // 0: meter.v1.GetMeterRequest
 	(*GetMeterResponse)(nil),           // 1: meter.v1.GetMeterResponse
@@ -638,35 +991,61 @@ var file_meter_v1_usage_service_proto_goTypes = []any{
 	(*RegisterResourceResponse)(nil),   // 7: meter.v1.RegisterResourceResponse
 	(*UnregisterResourceRequest)(nil),  // 8: meter.v1.UnregisterResourceRequest
 	(*UnregisterResourceResponse)(nil), // 9: meter.v1.UnregisterResourceResponse
-	(*Meter)(nil),                      // 10: meter.v1.Meter
-	(*PlanUsageRow)(nil),               // 11: meter.v1.PlanUsageRow
-	(*PlanUsageCorrection)(nil),        // 12: meter.v1.PlanUsageCorrection
-	(Resource)(0),                      // 13: meter.v1.Resource
+	(*ReportUsageRequest)(nil),         // 10: meter.v1.ReportUsageRequest
+	(*ReportUsageResponse)(nil),        // 11: meter.v1.ReportUsageResponse
+	(*EstimateRunwayRequest)(nil),      // 12: meter.v1.EstimateRunwayRequest
+	(*EstimateRunwayResponse)(nil),     // 13: meter.v1.EstimateRunwayResponse
+	(*Meter)(nil),                      // 14: meter.v1.Meter
+	(*PlanUsageRow)(nil),               // 15: meter.v1.PlanUsageRow
+	(*PlanUsageCorrection)(nil),        // 16: meter.v1.PlanUsageCorrection
+	(Resource)(0),                      // 17: meter.v1.Resource
+	(*timestamppb.Timestamp)(nil),      // 18: google.protobuf.Timestamp
+	(UsageGrouping)(0),                 // 19: meter.v1.UsageGrouping
+	(UsageOrder)(0),                    // 20: meter.v1.UsageOrder
+	(*UsageRow)(nil),                   // 21: meter.v1.UsageRow
+	(*UsageFigures)(nil),               // 22: meter.v1.UsageFigures
+	(Unit)(0),                          // 23: meter.v1.Unit
+	(*Runway)(nil),                     // 24: meter.v1.Runway
 }
 var file_meter_v1_usage_service_proto_depIdxs = []int32{
-	10, // 0: meter.v1.GetMeterResponse.meter:type_name -> meter.v1.Meter
-	11, // 1: meter.v1.GetPlanUsageResponse.rows:type_name -> meter.v1.PlanUsageRow
-	11, // 2: meter.v1.RecountPlanUsageResponse.rows:type_name -> meter.v1.PlanUsageRow
-	12, // 3: meter.v1.RecountPlanUsageResponse.corrections:type_name -> meter.v1.PlanUsageCorrection
-	13, // 4: meter.v1.RegisterResourceRequest.resource:type_name -> meter.v1.Resource
-	11, // 5: meter.v1.RegisterResourceResponse.row:type_name -> meter.v1.PlanUsageRow
-	13, // 6: meter.v1.UnregisterResourceRequest.resource:type_name -> meter.v1.Resource
-	11, // 7: meter.v1.UnregisterResourceResponse.rows:type_name -> meter.v1.PlanUsageRow
-	0,  // 8: meter.v1.UsageService.GetMeter:input_type -> meter.v1.GetMeterRequest
-	2,  // 9: meter.v1.UsageService.GetPlanUsage:input_type -> meter.v1.GetPlanUsageRequest
-	4,  // 10: meter.v1.UsageService.RecountPlanUsage:input_type -> meter.v1.RecountPlanUsageRequest
-	6,  // 11: meter.v1.UsageService.RegisterResource:input_type -> meter.v1.RegisterResourceRequest
-	8,  // 12: meter.v1.UsageService.UnregisterResource:input_type -> meter.v1.UnregisterResourceRequest
-	1,  // 13: meter.v1.UsageService.GetMeter:output_type -> meter.v1.GetMeterResponse
-	3,  // 14: meter.v1.UsageService.GetPlanUsage:output_type -> meter.v1.GetPlanUsageResponse
-	5,  // 15: meter.v1.UsageService.RecountPlanUsage:output_type -> meter.v1.RecountPlanUsageResponse
-	7,  // 16: meter.v1.UsageService.RegisterResource:output_type -> meter.v1.RegisterResourceResponse
-	9,  // 17: meter.v1.UsageService.UnregisterResource:output_type -> meter.v1.UnregisterResourceResponse
-	13, // [13:18] is the sub-list for method output_type
-	8,  // [8:13] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	14, // 0: meter.v1.GetMeterResponse.meter:type_name -> meter.v1.Meter
+	15, // 1: meter.v1.GetPlanUsageResponse.rows:type_name -> meter.v1.PlanUsageRow
+	15, // 2: meter.v1.RecountPlanUsageResponse.rows:type_name -> meter.v1.PlanUsageRow
+	16, // 3: meter.v1.RecountPlanUsageResponse.corrections:type_name -> meter.v1.PlanUsageCorrection
+	17, // 4: meter.v1.RegisterResourceRequest.resource:type_name -> meter.v1.Resource
+	15, // 5: meter.v1.RegisterResourceResponse.row:type_name -> meter.v1.PlanUsageRow
+	17, // 6: meter.v1.UnregisterResourceRequest.resource:type_name -> meter.v1.Resource
+	15, // 7: meter.v1.UnregisterResourceResponse.rows:type_name -> meter.v1.PlanUsageRow
+	18, // 8: meter.v1.ReportUsageRequest.from:type_name -> google.protobuf.Timestamp
+	18, // 9: meter.v1.ReportUsageRequest.to:type_name -> google.protobuf.Timestamp
+	19, // 10: meter.v1.ReportUsageRequest.group_by:type_name -> meter.v1.UsageGrouping
+	20, // 11: meter.v1.ReportUsageRequest.order:type_name -> meter.v1.UsageOrder
+	21, // 12: meter.v1.ReportUsageResponse.rows:type_name -> meter.v1.UsageRow
+	22, // 13: meter.v1.ReportUsageResponse.totals:type_name -> meter.v1.UsageFigures
+	22, // 14: meter.v1.ReportUsageResponse.unlabelled:type_name -> meter.v1.UsageFigures
+	18, // 15: meter.v1.ReportUsageResponse.from:type_name -> google.protobuf.Timestamp
+	18, // 16: meter.v1.ReportUsageResponse.to:type_name -> google.protobuf.Timestamp
+	23, // 17: meter.v1.ReportUsageResponse.unit:type_name -> meter.v1.Unit
+	24, // 18: meter.v1.EstimateRunwayResponse.runway:type_name -> meter.v1.Runway
+	0,  // 19: meter.v1.UsageService.GetMeter:input_type -> meter.v1.GetMeterRequest
+	2,  // 20: meter.v1.UsageService.GetPlanUsage:input_type -> meter.v1.GetPlanUsageRequest
+	4,  // 21: meter.v1.UsageService.RecountPlanUsage:input_type -> meter.v1.RecountPlanUsageRequest
+	6,  // 22: meter.v1.UsageService.RegisterResource:input_type -> meter.v1.RegisterResourceRequest
+	8,  // 23: meter.v1.UsageService.UnregisterResource:input_type -> meter.v1.UnregisterResourceRequest
+	10, // 24: meter.v1.UsageService.ReportUsage:input_type -> meter.v1.ReportUsageRequest
+	12, // 25: meter.v1.UsageService.EstimateRunway:input_type -> meter.v1.EstimateRunwayRequest
+	1,  // 26: meter.v1.UsageService.GetMeter:output_type -> meter.v1.GetMeterResponse
+	3,  // 27: meter.v1.UsageService.GetPlanUsage:output_type -> meter.v1.GetPlanUsageResponse
+	5,  // 28: meter.v1.UsageService.RecountPlanUsage:output_type -> meter.v1.RecountPlanUsageResponse
+	7,  // 29: meter.v1.UsageService.RegisterResource:output_type -> meter.v1.RegisterResourceResponse
+	9,  // 30: meter.v1.UsageService.UnregisterResource:output_type -> meter.v1.UnregisterResourceResponse
+	11, // 31: meter.v1.UsageService.ReportUsage:output_type -> meter.v1.ReportUsageResponse
+	13, // 32: meter.v1.UsageService.EstimateRunway:output_type -> meter.v1.EstimateRunwayResponse
+	26, // [26:33] is the sub-list for method output_type
+	19, // [19:26] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_meter_v1_usage_service_proto_init() }
@@ -675,15 +1054,18 @@ func file_meter_v1_usage_service_proto_init() {
 		return
 	}
 	file_meter_v1_meter_proto_init()
+	file_meter_v1_organization_proto_init()
 	file_meter_v1_plan_usage_proto_init()
 	file_meter_v1_policy_proto_init()
+	file_meter_v1_runway_proto_init()
+	file_meter_v1_usage_report_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_meter_v1_usage_service_proto_rawDesc), len(file_meter_v1_usage_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,8 @@ const (
 	UsageService_RecountPlanUsage_FullMethodName   = "/meter.v1.UsageService/RecountPlanUsage"
 	UsageService_RegisterResource_FullMethodName   = "/meter.v1.UsageService/RegisterResource"
 	UsageService_UnregisterResource_FullMethodName = "/meter.v1.UsageService/UnregisterResource"
+	UsageService_ReportUsage_FullMethodName        = "/meter.v1.UsageService/ReportUsage"
+	UsageService_EstimateRunway_FullMethodName     = "/meter.v1.UsageService/EstimateRunway"
 )
 
 // UsageServiceClient is the client API for UsageService service.
@@ -59,6 +61,17 @@ type UsageServiceClient interface {
 	//
 	// Reasons: RESOURCE_NOT_FOUND.
 	UnregisterResource(ctx context.Context, in *UnregisterResourceRequest, opts ...grpc.CallOption) (*UnregisterResourceResponse, error)
+	// ReportUsage answers what turns used, cost and were refused for, over any span, a row for each member, model, day,
+	// conversation or value of a label, with totals. Billing, operators and the organization's admins call it. It only reads, so
+	// it may be sent again at any time.
+	//
+	// A report is exact as of the moment of its first page: its further pages tell of that moment too, whatever ended since. A
+	// report of a span that has passed is the same for ever. When the service is unavailable, ask again.
+	ReportUsage(ctx context.Context, in *ReportUsageRequest, opts ...grpc.CallOption) (*ReportUsageResponse, error)
+	// EstimateRunway estimates, from the use of the last days, when the pool runs empty and which seats would be stopped first.
+	// Billing, operators and the organization's admins call it. It only reads, so it may be sent again at any time; when the
+	// service is unavailable, ask again.
+	EstimateRunway(ctx context.Context, in *EstimateRunwayRequest, opts ...grpc.CallOption) (*EstimateRunwayResponse, error)
 }
 
 type usageServiceClient struct {
@@ -119,6 +132,26 @@ func (c *usageServiceClient) UnregisterResource(ctx context.Context, in *Unregis
 	return out, nil
 }
 
+func (c *usageServiceClient) ReportUsage(ctx context.Context, in *ReportUsageRequest, opts ...grpc.CallOption) (*ReportUsageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportUsageResponse)
+	err := c.cc.Invoke(ctx, UsageService_ReportUsage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *usageServiceClient) EstimateRunway(ctx context.Context, in *EstimateRunwayRequest, opts ...grpc.CallOption) (*EstimateRunwayResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EstimateRunwayResponse)
+	err := c.cc.Invoke(ctx, UsageService_EstimateRunway_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // UsageServiceServer is the server API for UsageService service.
 // All implementations must embed UnimplementedUsageServiceServer
 // for forward compatibility.
@@ -152,6 +185,17 @@ type UsageServiceServer interface {
 	//
 	// Reasons: RESOURCE_NOT_FOUND.
 	UnregisterResource(context.Context, *UnregisterResourceRequest) (*UnregisterResourceResponse, error)
+	// ReportUsage answers what turns used, cost and were refused for, over any span, a row for each member, model, day,
+	// conversation or value of a label, with totals. Billing, operators and the organization's admins call it. It only reads, so
+	// it may be sent again at any time.
+	//
+	// A report is exact as of the moment of its first page: its further pages tell of that moment too, whatever ended since. A
+	// report of a span that has passed is the same for ever. When the service is unavailable, ask again.
+	ReportUsage(context.Context, *ReportUsageRequest) (*ReportUsageResponse, error)
+	// EstimateRunway estimates, from the use of the last days, when the pool runs empty and which seats would be stopped first.
+	// Billing, operators and the organization's admins call it. It only reads, so it may be sent again at any time; when the
+	// service is unavailable, ask again.
+	EstimateRunway(context.Context, *EstimateRunwayRequest) (*EstimateRunwayResponse, error)
 	mustEmbedUnimplementedUsageServiceServer()
 }
 
@@ -176,6 +220,12 @@ func (UnimplementedUsageServiceServer) RegisterResource(context.Context, *Regist
 }
 func (UnimplementedUsageServiceServer) UnregisterResource(context.Context, *UnregisterResourceRequest) (*UnregisterResourceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UnregisterResource not implemented")
+}
+func (UnimplementedUsageServiceServer) ReportUsage(context.Context, *ReportUsageRequest) (*ReportUsageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReportUsage not implemented")
+}
+func (UnimplementedUsageServiceServer) EstimateRunway(context.Context, *EstimateRunwayRequest) (*EstimateRunwayResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EstimateRunway not implemented")
 }
 func (UnimplementedUsageServiceServer) mustEmbedUnimplementedUsageServiceServer() {}
 func (UnimplementedUsageServiceServer) testEmbeddedByValue()                      {}
@@ -288,6 +338,42 @@ func _UsageService_UnregisterResource_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UsageService_ReportUsage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportUsageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UsageServiceServer).ReportUsage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UsageService_ReportUsage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UsageServiceServer).ReportUsage(ctx, req.(*ReportUsageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UsageService_EstimateRunway_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EstimateRunwayRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UsageServiceServer).EstimateRunway(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UsageService_EstimateRunway_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UsageServiceServer).EstimateRunway(ctx, req.(*EstimateRunwayRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // UsageService_ServiceDesc is the grpc.ServiceDesc for UsageService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -314,6 +400,14 @@ var UsageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UnregisterResource",
 			Handler:    _UsageService_UnregisterResource_Handler,
+		},
+		{
+			MethodName: "ReportUsage",
+			Handler:    _UsageService_ReportUsage_Handler,
+		},
+		{
+			MethodName: "EstimateRunway",
+			Handler:    _UsageService_EstimateRunway_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
