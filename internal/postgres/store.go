@@ -135,12 +135,12 @@ func now(testClock bool) string {
 }
 
 // statements are those that tell the time, with the time's expression in place.
-type statements struct{ frame, meter, member, members, insertBook, now string }
+type statements struct{ frame, meter, member, members, insertBook, mark, now string }
 
 func newStatements(testClock bool) statements {
 	with := func(sql string) string { return strings.ReplaceAll(sql, "{now}", now(testClock)) }
 	return statements{
 		frame: with(loadFrame), meter: with(readMeter), member: with(readMember), members: with(readMembers),
-		insertBook: with(insertBook), now: with("SELECT {now}"),
+		insertBook: with(insertBook), mark: with(readMark), now: with("SELECT {now}"),
 	}
 }
