@@ -25,6 +25,13 @@ var checks = []check{
 	{of: "charges and their entries", sql: findUnmatchedCharges},
 	{of: "entries of one charge", sql: findRepeatedEntries},
 
+	{of: "the order of uncharged turns", sql: findUnchargedGaps},
+	{of: "the end of uncharged turns", sql: findUnchargedEnds},
+	{of: "turns that ended uncharged", sql: findUnmatchedEnds},
+	{of: "uncharged turns that are told twice", sql: findRepeatedEnds},
+	{of: "refusals", sql: findStrayRefusals},
+	{of: "holds and what was seen", sql: findUncoveredHolds},
+
 	{of: "the parts of charges", sql: findWrongCharges},
 	{of: "charges of turns that are not settled", sql: findUnsettledCharges},
 	{of: "charges of failed turns", sql: findFailedTurnsOfThePool},

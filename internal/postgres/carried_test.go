@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
 	"github.com/spillway-metering/spillway/internal/meter"
@@ -21,6 +22,7 @@ type carried struct {
 	rapid.TB
 	lane  lane
 	store *postgres.Store
+	conn  *pgx.Conn
 	plan  meter.Plan
 	state *meter.State
 }
@@ -162,12 +164,52 @@ func (c *carried) sameReads() {
 		return c.store.Entries(ctx, id, last.Sequence, n)
 	})
 	same(c, "Entries", entries, c.state.Entries())
+	c.sameUncharged()
 	changes := pages(c, func(last meter.AccessChange, n int) ([]meter.AccessChange, error) {
 		return c.store.AccessChanges(ctx, id, "", last.ID, n)
 	})
 	made := rowsOf(&c.state.Changes)
 	maps.DeleteFunc(made, func(_ meter.UUID, x meter.AccessChange) bool { return x.Before == x.After })
 	same(c, "AccessChanges", byKey(changes, func(x meter.AccessChange) meter.UUID { return x.ID }), made)
+}
+
+// sameUncharged compares the turns without an entry, and refusals as they are read by their request ids.
+func (c *carried) sameUncharged() {
+	c.Helper()
+	refused := map[string][]meter.Uncharged{}
+	for _, u := range c.state.Uncharged() {
+		if u.Refused != nil {
+			refused[u.Refused.RequestID] = append([]meter.Uncharged{u}, refused[u.Refused.RequestID]...)
+		}
+	}
+	for request, want := range refused {
+		got, err := c.store.Refusals(within(c.lane), c.state.ID, request, len(want)+1)
+		must(c, err)
+		same(c, "Refusals", got, want)
+	}
+	rows, err := c.conn.Query(within(c.lane), `SELECT sequence, at, outcome, member_id, coalesce(reservation_id, attempt_id)
+		FROM uncharged_turn WHERE organization_id = $1 ORDER BY sequence`, c.state.ID)
+	must(c, err)
+	stored, err := pgx.CollectRows(rows, pgx.RowToStructByPos[endRow])
+	must(c, err)
+	ends := make([]endRow, len(stored))
+	for i, u := range c.state.Uncharged() {
+		ends[i] = endRow{u.Sequence, u.At, int16(u.Outcome), u.MemberID, u.ReservationID}
+		if u.Refused != nil {
+			ends[i].ID = u.Refused.AttemptID
+		}
+		stored[i].At = stored[i].At.UTC()
+	}
+	same(c, "uncharged turns", stored, ends)
+}
+
+// endRow is an uncharged turn, or the attempt at one.
+type endRow struct {
+	Sequence int64
+	At       time.Time
+	Outcome  int16
+	Member   string
+	ID       meter.UUID
 }
 
 // sameTurns compares reservations as they are read one by one and listed: newest first.

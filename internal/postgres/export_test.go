@@ -41,6 +41,7 @@ func (s *Store) LoadStatements() map[string]string {
 		"recountResources":   recountResources,
 		"beginAuditChains":   beginAuditChains,
 		"loadAuditChains":    loadAuditChains,
+		"loadRefusals":       loadRefusals,
 	}
 }
 
@@ -64,5 +65,7 @@ func (s *Store) SaveStatements() map[string]string {
 		"upsertResourceCounts":      upsertResourceCounts,
 		"insertAuditEntry":          insertAuditEntry,
 		"updateAuditChains":         updateAuditChains,
+		"insertUncharged":           insertUncharged,
+		"insertRefusals":            insertRefusals,
 	}
 }

@@ -32,9 +32,11 @@ const (
 	readReservation = `SELECT ` + reservationColumns + ` FROM reservation r
 		WHERE r.organization_id = $1 AND r.reservation_id = $2`
 	readReservations = `SELECT ` + reservationColumns + ` FROM reservation r
-		WHERE r.organization_id = $1 AND r.reservation_id < $2 AND ($3 = '' OR r.member_id = $3)
-			AND ($4::smallint = 0 OR r.state = $4)
-		ORDER BY r.reservation_id DESC LIMIT $5`
+		WHERE r.organization_id = $1 AND r.reservation_id < $2 AND ($3::smallint = 0 OR r.state = $3)
+		ORDER BY r.reservation_id DESC LIMIT $4`
+	readReservationsOf = `SELECT ` + reservationColumns + ` FROM reservation r
+		WHERE r.organization_id = $1 AND r.reservation_id < $2 AND ($3::smallint = 0 OR r.state = $3) AND r.member_id = $5
+		ORDER BY r.reservation_id DESC LIMIT $4`
 
 	readEntries = `SELECT ` + entryColumns + ` FROM ledger_entry l
 		WHERE l.organization_id = $1 AND l.sequence > $2 ORDER BY l.sequence LIMIT $3`
@@ -148,8 +150,11 @@ func (s *Store) Reservations(ctx context.Context, q meter.ReservationQuery) ([]m
 	if q.Before == (meter.UUID{}) {
 		q.Before = lastUUID
 	}
-	rows, err := list(ctx, s, reservationTargets, readReservations, q.OrganizationID, q.Before, q.MemberID, int16(q.State),
-		q.Limit)
+	sql, args := readReservations, []any{q.OrganizationID, q.Before, int16(q.State), q.Limit}
+	if q.MemberID != "" {
+		sql, args = readReservationsOf, append(args, q.MemberID)
+	}
+	rows, err := list(ctx, s, reservationTargets, sql, args...)
 	if err != nil || len(rows) == 0 {
 		return nil, s.orNoOrganization(ctx, err, q.OrganizationID)
 	}
