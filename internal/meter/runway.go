@@ -127,7 +127,9 @@ func (r Runway) seat(plan Plan, use SeatUse) SeatRunway {
 	return s
 }
 
-func (s SeatRunway) stopsBefore(end time.Time) bool { return !s.StoppedAt.IsZero() && s.StoppedAt.Before(end) }
+func (s SeatRunway) stopsBefore(end time.Time) bool {
+	return !s.StoppedAt.IsZero() && s.StoppedAt.Before(end)
+}
 
 // pace is what was spent over a span.
 type pace struct {

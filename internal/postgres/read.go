@@ -38,8 +38,6 @@ const (
 		WHERE r.organization_id = $1 AND r.reservation_id < $2 AND ($3::smallint = 0 OR r.state = $3) AND r.member_id = $5
 		ORDER BY r.reservation_id DESC LIMIT $4`
 
-	readEntries = `SELECT ` + entryColumns + ` FROM ledger_entry l
-		WHERE l.organization_id = $1 AND l.sequence > $2 ORDER BY l.sequence LIMIT $3`
 	readAccessChanges = `SELECT c.change_id, c.member_id, c.at, c.actor, c.before_kind, c.before_cap_micros, c.after_kind,
 			c.after_cap_micros
 		FROM access_change c WHERE c.organization_id = $1 AND ($2 = '' OR c.member_id = $2) AND c.change_id > $3
@@ -157,15 +155,6 @@ func (s *Store) Reservations(ctx context.Context, q meter.ReservationQuery) ([]m
 	rows, err := list(ctx, s, reservationTargets, sql, args...)
 	if err != nil || len(rows) == 0 {
 		return nil, s.orNoOrganization(ctx, err, q.OrganizationID)
-	}
-	return rows, nil
-}
-
-// Entries lists an organization's ledger in order of sequence.
-func (s *Store) Entries(ctx context.Context, organizationID string, after int64, limit int) ([]meter.Entry, error) {
-	rows, err := list(ctx, s, entryTargets, readEntries, organizationID, after, limit)
-	if err != nil || len(rows) == 0 {
-		return nil, s.orNoOrganization(ctx, err, organizationID)
 	}
 	return rows, nil
 }

@@ -98,8 +98,8 @@ const (
 				FROM reservation t WHERE t.organization_id = $1 AND t.reservation_id = u.reservation_id OFFSET 0) r ON true
 			CROSS JOIN LATERAL (SELECT u.outcome IN (1, 2) AS here) c`
 
-	readMark = `SELECT {now}, ` + organizationColumns + `, o.ledger_sequence, o.uncharged_sequence,
-			coalesce(w.ledger_sequence, 0), coalesce(w.uncharged_sequence, 0)
+	readMark = `SELECT {now}, ` + organizationColumns + `, coalesce(w.ledger_sequence, 0),
+			coalesce(w.uncharged_sequence, 0)
 		FROM organization o LEFT JOIN usage_watermark w ON w.organization_id = o.organization_id
 		WHERE o.organization_id = $1`
 
@@ -175,13 +175,13 @@ type mark struct {
 
 func (m *mark) read(ctx context.Context, tx pgx.Tx, sql, organizationID string) error {
 	var row organizationRow
-	targets := append(append([]any{instant{&m.now}}, row.targets()...), &m.head.Ledger, &m.head.Uncharged,
-		&m.rolledUp.Ledger, &m.rolledUp.Uncharged)
-	err := tx.QueryRow(ctx, sql, organizationID).Scan(targets...)
+	targets := append([]any{instant{&m.now}}, row.targets()...)
+	err := tx.QueryRow(ctx, sql, organizationID).Scan(append(targets, &m.rolledUp.Ledger, &m.rolledUp.Uncharged)...)
 	if err != nil {
 		return orMissing(err, meter.OrganizationNotFound, "organization_id", organizationID)
 	}
 	m.organization, err = row.organization()
+	m.head = meter.UsageMark{Ledger: m.organization.LedgerSequence, Uncharged: m.organization.UnchargedSequence}
 	return err
 }
 

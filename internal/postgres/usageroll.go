@@ -153,7 +153,7 @@ func (r *Roller) rollUp(ctx context.Context, tx pgx.Tx, organizationID string) (
 		return false, nil
 	}
 	var raw stretches
-	raw.add(m.rolledUp, next, meter.Span{Start: beginningOfTime, End: endOfTime})
+	raw.add(m.rolledUp, next, openSpan(meter.Span{}))
 	hours, err := hoursOf(ctx, tx, organizationID, &raw)
 	if err != nil {
 		return false, err
@@ -169,12 +169,6 @@ func (r *Roller) rollUp(ctx context.Context, tx pgx.Tx, organizationID string) (
 	_, err = tx.Exec(ctx, moveWatermark, organizationID, next.Ledger, next.Uncharged)
 	return next != m.head, err
 }
-
-// Moments before and after all that are stored.
-var (
-	beginningOfTime = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
-	endOfTime       = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
-)
 
 // dayColumns are days as arrays, column by column.
 func dayColumns(days []meter.Day) (starts, ends []time.Time, dates []pgtype.Date) {

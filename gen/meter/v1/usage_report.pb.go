@@ -154,7 +154,7 @@ type UsageFigures struct {
 	LateTurns int64 `protobuf:"varint,4,opt,name=late_turns,json=lateTurns,proto3" json:"late_turns,omitempty"`
 	// Turns that were refused: each attempt counts.
 	RefusedTurns int64 `protobuf:"varint,5,opt,name=refused_turns,json=refusedTurns,proto3" json:"refused_turns,omitempty"`
-	// The same by reason, in order of reason. Reasons that did not occur are left out.
+	// The same by reason, in the order in which a turn meets them. Reasons that did not occur are left out.
 	Refusals []*RefusedTurns `protobuf:"bytes,6,rep,name=refusals,proto3" json:"refusals,omitempty"`
 	// Tokens that turns and failed_turns used, as far as they were told.
 	TokenUsage *TokenUsage `protobuf:"bytes,7,opt,name=token_usage,json=tokenUsage,proto3" json:"token_usage,omitempty"`

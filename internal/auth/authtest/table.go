@@ -32,6 +32,7 @@ PutMember RemoveMember                                        |              | y
 PutPriceBook GetPriceBook ListPriceBooks Quote                |              | yes     | yes      |           |
 GetPlanUsage                                                  |              | yes     | yes      | if shared | if shared
 RecountPlanUsage                                              |              | yes     | yes      | if shared |
+ReportUsage EstimateRunway                                    |              | yes     | yes      | own       |
 RegisterResource UnregisterResource                           |              | yes     | yes      |           |
 GetTime Advance SetTime                                       |              |         | yes      |           |
 ListAuditEntries                                              |              |         | yes      | own       |
