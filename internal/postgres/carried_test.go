@@ -161,7 +161,8 @@ func (c *carried) sameReads() {
 	}
 	c.sameTurns()
 	entries := pages(c, func(last meter.Entry, n int) ([]meter.Entry, error) {
-		return c.store.Entries(ctx, id, last.Sequence, n)
+		page, err := c.store.Entries(ctx, meter.EntryQuery{OrganizationID: id, After: last.Sequence, Limit: n})
+		return page.Entries, err
 	})
 	same(c, "Entries", entries, c.state.Entries())
 	c.sameUncharged()

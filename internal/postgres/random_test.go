@@ -179,7 +179,7 @@ func drawModel(rt *rapid.T) string {
 
 func drawLabels(rt *rapid.T) map[string]string {
 	if rapid.Bool().Draw(rt, "labelled") {
-		return map[string]string{"team": "größe \"1\"", "empty": ""}
+		return map[string]string{"team": "größe \"1\"", "empty": "", `a=\`: `b=`, `a`: rapid.SampledFrom([]string{"", "=", "b"}).Draw(rt, "label")}
 	}
 	return nil
 }

@@ -84,11 +84,11 @@ const (
 type Roller struct {
 	store *Store
 	conn  *pgx.Conn
-	mark  string
+	chunk int64 // How many rows of each source one transaction rolls up.
 }
 
 // NewRoller is a roller that has not connected yet.
-func (s *Store) NewRoller() *Roller { return &Roller{store: s, mark: s.sql.mark} }
+func (s *Store) NewRoller() *Roller { return &Roller{store: s, chunk: rollUpChunk} }
 
 // Behind lists, in order of id, organizations of which something is not rolled up yet.
 func (r *Roller) Behind(ctx context.Context, after string, limit int) ([]string, error) {
@@ -142,12 +142,12 @@ func (r *Roller) Close() {
 // it began, so all rows up to the organization's last ones are there.
 func (r *Roller) rollUp(ctx context.Context, tx pgx.Tx, organizationID string) (more bool, err error) {
 	var m mark
-	if err := m.read(ctx, tx, r.mark, organizationID); err != nil {
+	if err := m.read(ctx, tx, r.store.sql.mark, organizationID); err != nil {
 		return false, err
 	}
 	next := meter.UsageMark{
-		Ledger:    min(m.head.Ledger, m.rolledUp.Ledger+rollUpChunk),
-		Uncharged: min(m.head.Uncharged, m.rolledUp.Uncharged+rollUpChunk),
+		Ledger:    min(m.head.Ledger, m.rolledUp.Ledger+r.chunk),
+		Uncharged: min(m.head.Uncharged, m.rolledUp.Uncharged+r.chunk),
 	}
 	if next == m.rolledUp {
 		return false, nil
