@@ -89,6 +89,9 @@ ALTER TABLE reservation
 -- The turns of one member, newest first. Like the other indexes, it cannot stand in for the primary key.
 CREATE INDEX reservation_of_member ON reservation (member_id, organization_id, reservation_id);
 
+-- What a turn's receipt tells of its raises.
+CREATE INDEX extension_of_reservation ON extension (reservation_id, organization_id);
+
 -- Turns that ended uncharged before there was a table for them. When one that was settled late had expired is not known
 -- more closely than that it was due then.
 INSERT INTO uncharged_turn (organization_id, sequence, at, outcome, member_id, reservation_id)
