@@ -22,7 +22,7 @@ type bug struct {
 
 // bugs are all that are planted.
 func bugs() []bug {
-	return slices.Concat(poolBugs, ledgerBugs, chargeBugs, reservationBugs, priceBugs, timeBugs, seatBugs, accessBugs, chainBugs, quotaBugs, unchargedBugs,
+	return slices.Concat(poolBugs, ledgerBugs, chargeBugs, reservationBugs, priceBugs, timeBugs, seatBugs, accessBugs, chainBugs, quotaBugs, unchargedBugs, usageBugs,
 		schemaBugs)
 }
 
@@ -32,6 +32,7 @@ func TestPlantedBugs(t *testing.T) {
 	o := open(t, url)
 	o.fillFirm()
 	o.fillCrowd(3, 10, crowdSpans)
+	o.fillReported()
 	forward(t, url)
 	conn := connect(t, url)
 	for _, b := range bugs() {

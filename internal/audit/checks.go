@@ -58,6 +58,9 @@ var checks = []check{
 	{of: "abuse windows", sql: findOvercountedAbuse, forward: true},
 
 	{of: "the use of plans", sql: findWrongPlanUsage},
+	{of: "what is rolled up", sql: findWrongRollUps},
+	{of: "how far it is rolled up", sql: findLostWatermarks},
+	{of: "the days that are rolled up", sql: findWrongDays},
 	{of: "devices", sql: findStrayDevices},
 }
 

@@ -87,6 +87,11 @@ var Promises = []Promise{
 	{Name: "plan_usage_is_what_is_registered", Means: "What counts against a plan is the number of registered resources that count."},
 	{Name: "device_has_its_orchestrator", Means: "Every registered device is of a registered orchestrator."},
 
+	{Name: "usage_rollup_is_what_happened", Means: "Up to its watermark, what is rolled up in each dimension is what the ledger and the uncharged turns come to."},
+	{Name: "usage_watermark_is_of_what_there_is", Means: "Usage is rolled up no further than the ledger and the uncharged turns go."},
+	{Name: "usage_days_never_overlap", Means: "The days that usage is rolled up by never overlap."},
+	{Name: "usage_rollup_has_its_day", Means: "Everything that is rolled up is of a day that is known."},
+
 	{Name: "record_is_gapless", Means: "The sequence of each record of privileged acts runs from 1 without a gap."},
 	{Name: "record_is_as_it_was_written", Means: "The hash of each entry on record is over what it says and the hash before it."},
 	{Name: "record_ends_where_it_says", Means: "A record's last entry is the one that its end names, by number and hash."},

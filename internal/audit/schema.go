@@ -84,6 +84,14 @@ var constraints = map[string][]string{
 		"resource_id_once", "resource_organization_exists", "resource_kind_is_known", "resource_of_a_parent_is_a_device",
 		"resource_that_is_private_is_a_project",
 	},
+	"usage_watermark": {"usage_watermark_once", "usage_watermark_is_never_negative"},
+	"usage_day": {
+		"usage_day_once", "usage_day_holds_its_moments", "usage_day_tells_its_entries", "usage_day_tells_its_uncharged_turns",
+	},
+	"usage_rollup": {
+		"usage_rollup_once", "usage_rollup_dimension_is_known", "usage_rollup_counts_turns", "usage_rollup_counts_tokens",
+		"usage_rollup_sums_amounts",
+	},
 	"resource_count": {
 		"resource_count_once", "resource_count_organization_exists", "resource_count_kind_is_known",
 		"resource_count_is_never_negative",
