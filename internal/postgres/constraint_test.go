@@ -248,55 +248,18 @@ var impossible = map[string][]string{
 	"resource_count_organization_exists":    {`UPDATE resource_count SET organization_id = 'none'`},
 	"resource_count_kind_is_known":          {`UPDATE resource_count SET kind = 0`, `UPDATE resource_count SET kind = 4`},
 	"resource_count_is_never_negative":      {`UPDATE resource_count SET used = -1`},
-
-	"usage_watermark_once": {`INSERT INTO usage_watermark VALUES ('acme')`},
-	"usage_watermark_is_never_negative": {
-		`UPDATE usage_watermark SET ledger_sequence = -1`, `UPDATE usage_watermark SET uncharged_sequence = -1`,
-	},
-	"usage_day_once": {`INSERT INTO usage_day SELECT * FROM usage_day`},
-	"usage_day_holds_its_moments": {
-		`UPDATE usage_day SET first_at = '2026-02-28'`, `UPDATE usage_day SET last_at = '2026-03-02'`,
-		`UPDATE usage_day SET last_at = '2026-03-01 09:00'`, `UPDATE usage_day SET ends_at = starts_at`,
-	},
-	"usage_day_tells_its_entries": {
-		`UPDATE usage_day SET first_ledger_sequence = NULL`, `UPDATE usage_day SET last_ledger_sequence = NULL`,
-		`UPDATE usage_day SET first_ledger_sequence = 0`, `UPDATE usage_day SET first_ledger_sequence = 4`,
-		`UPDATE usage_day SET pool_balance_micros = NULL`, `UPDATE usage_day SET pool_balance_micros = -1`,
-	},
-	"usage_day_tells_its_uncharged_turns": {
-		`UPDATE usage_day SET first_uncharged_sequence = NULL`, `UPDATE usage_day SET last_uncharged_sequence = NULL`,
-		`UPDATE usage_day SET first_uncharged_sequence = 0`, `UPDATE usage_day SET first_uncharged_sequence = 2`,
-	},
-	"usage_rollup_once": {`INSERT INTO usage_rollup SELECT * FROM usage_rollup`},
-	"usage_rollup_dimension_is_known": {
-		`UPDATE usage_rollup SET dimension = 0`, `UPDATE usage_rollup SET dimension = 6`, `UPDATE usage_rollup SET dimension = 1`,
-	},
-	"usage_rollup_counts_turns": negatives("usage_rollup", "turns", "failed_turns", "expired_turns", "late_turns",
-		"refused_suspended", "refused_removed", "refused_abuse", "refused_no_access", "refused_pool_empty",
-		"refused_cap_reached", "refused_individual"),
-	"usage_rollup_counts_tokens": negatives("usage_rollup", "input_tokens", "cached_input_tokens", "cache_write_tokens",
-		"output_tokens", "reasoning_tokens"),
-	"usage_rollup_sums_amounts":     negatives("usage_rollup", "allowance_micros", "pool_micros", "overrun_micros"),
-	"audit_chain_once":              {`INSERT INTO audit_chain VALUES ('acme')`},
-	"audit_chain_is_never_negative": {`UPDATE audit_chain SET sequence = -1`},
-	"audit_chain_hash_is_a_sha256":  {`UPDATE audit_chain SET hash = ''`},
-	"audit_sequence_once":           {act(2, 1, "'{}'", "''", 0)},
-	"audit_sequence_starts_at_one":  {act(0, 1, "'{}'", "''", 0)},
-	"audit_hash_is_a_sha256":        {strings.Replace(act(3, 1, "'{}'", "''", 0), "sha256('')", `'\x00'`, 1)},
+	"audit_chain_once":                      {`INSERT INTO audit_chain VALUES ('acme')`},
+	"audit_chain_is_never_negative":         {`UPDATE audit_chain SET sequence = -1`},
+	"audit_chain_hash_is_a_sha256":          {`UPDATE audit_chain SET hash = ''`},
+	"audit_sequence_once":                   {act(2, 1, "'{}'", "''", 0)},
+	"audit_sequence_starts_at_one":          {act(0, 1, "'{}'", "''", 0)},
+	"audit_hash_is_a_sha256":                {strings.Replace(act(3, 1, "'{}'", "''", 0), "sha256('')", `'\x00'`, 1)},
 	"audit_outcome_tells_its_columns": {
 		act(3, 0, "'{}'", "''", 0), act(3, 3, "'{}'", "''", 0), act(3, 1, "''", "''", 0), act(3, 1, "'{}'", "'no'", 0),
 		act(3, 1, "'{}'", "''", 1), act(3, 2, "'{}'", "'no'", 1), act(3, 2, "''", "''", 1), act(3, 2, "''", "'no'", 0),
 	},
 	"test_clock_is_one": {`INSERT INTO test_clock VALUES (false, '0')`},
 	"test_clock_once":   {`INSERT INTO test_clock VALUES (true, '0')`},
-}
-
-// negatives set each of a table's columns below zero.
-func negatives(table string, columns ...string) (changes []string) {
-	for _, column := range columns {
-		changes = append(changes, "UPDATE "+table+" SET "+column+" = -1")
-	}
-	return changes
 }
 
 // entry adds a top-up or a refund to the ledger.
@@ -349,7 +312,7 @@ func TestImpossibleRowsAreRefused(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, open(t))
 	exec(t, conn, possibleRows)
-	for constraint, changes := range impossible {
+	for constraint, changes := range everyImpossible() {
 		for _, sql := range changes {
 			_, err := conn.Exec(within(t), sql)
 			if got := constraintOf(err); got != constraint {
@@ -383,7 +346,7 @@ func TestEveryConstraintIsTested(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(names)
-	if tested := slices.Sorted(maps.Keys(impossible)); !slices.Equal(names, tested) {
+	if tested := slices.Sorted(maps.Keys(everyImpossible())); !slices.Equal(names, tested) {
 		t.Errorf("the database has\n%s\nand tested are\n%s", strings.Join(names, "\n"), strings.Join(tested, "\n"))
 	}
 }

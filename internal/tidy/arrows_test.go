@@ -44,6 +44,8 @@ var arrows = map[string][]string{
 	"internal/audit/audittest": {"internal/audit"},
 	// Reads the files of others; it knows no server.
 	"internal/pricelist": {"internal/meter", "internal/price"},
+	// Tables of what a server answers, for people and their spreadsheets.
+	"internal/export": {"gen"},
 	// How our own programs reach a server.
 	"internal/dial": {"internal/auth", "internal/reload"},
 	// Callers, over gRPC like everybody else.
