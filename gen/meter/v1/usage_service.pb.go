@@ -123,6 +123,126 @@ func (x *GetMeterResponse) GetMeter() *Meter {
 	return nil
 }
 
+// ExplainTurnRequest names a turn: by its reservation, or by the request id of its Reserve. One of them must be set.
+type ExplainTurnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Organization of the turn.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// Member whose turn it must be. Empty: anybody's.
+	MemberId string `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// Reservation of the turn.
+	ReservationId string `protobuf:"bytes,3,opt,name=reservation_id,json=reservationId,proto3" json:"reservation_id,omitempty"`
+	// Request id of its Reserve: the only way to a turn that was never let run. Attempts of several members may share it;
+	// then it is the member's whose turn was let run, or else who tried last.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainTurnRequest) Reset() {
+	*x = ExplainTurnRequest{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainTurnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainTurnRequest) ProtoMessage() {}
+
+func (x *ExplainTurnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainTurnRequest.ProtoReflect.Descriptor instead.
+func (*ExplainTurnRequest) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ExplainTurnRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *ExplainTurnRequest) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *ExplainTurnRequest) GetReservationId() string {
+	if x != nil {
+		return x.ReservationId
+	}
+	return ""
+}
+
+func (x *ExplainTurnRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// ExplainTurnResponse tells it.
+type ExplainTurnResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The story.
+	Receipt       *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainTurnResponse) Reset() {
+	*x = ExplainTurnResponse{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainTurnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainTurnResponse) ProtoMessage() {}
+
+func (x *ExplainTurnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainTurnResponse.ProtoReflect.Descriptor instead.
+func (*ExplainTurnResponse) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ExplainTurnResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
 // GetPlanUsageRequest names an organization.
 type GetPlanUsageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -134,7 +254,7 @@ type GetPlanUsageRequest struct {
 
 func (x *GetPlanUsageRequest) Reset() {
 	*x = GetPlanUsageRequest{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[2]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -146,7 +266,7 @@ func (x *GetPlanUsageRequest) String() string {
 func (*GetPlanUsageRequest) ProtoMessage() {}
 
 func (x *GetPlanUsageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[2]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -159,7 +279,7 @@ func (x *GetPlanUsageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlanUsageRequest.ProtoReflect.Descriptor instead.
 func (*GetPlanUsageRequest) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{2}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetPlanUsageRequest) GetOrganizationId() string {
@@ -180,7 +300,7 @@ type GetPlanUsageResponse struct {
 
 func (x *GetPlanUsageResponse) Reset() {
 	*x = GetPlanUsageResponse{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[3]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -192,7 +312,7 @@ func (x *GetPlanUsageResponse) String() string {
 func (*GetPlanUsageResponse) ProtoMessage() {}
 
 func (x *GetPlanUsageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[3]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -205,7 +325,7 @@ func (x *GetPlanUsageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlanUsageResponse.ProtoReflect.Descriptor instead.
 func (*GetPlanUsageResponse) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{3}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetPlanUsageResponse) GetRows() []*PlanUsageRow {
@@ -226,7 +346,7 @@ type RecountPlanUsageRequest struct {
 
 func (x *RecountPlanUsageRequest) Reset() {
 	*x = RecountPlanUsageRequest{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[4]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -238,7 +358,7 @@ func (x *RecountPlanUsageRequest) String() string {
 func (*RecountPlanUsageRequest) ProtoMessage() {}
 
 func (x *RecountPlanUsageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[4]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -251,7 +371,7 @@ func (x *RecountPlanUsageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecountPlanUsageRequest.ProtoReflect.Descriptor instead.
 func (*RecountPlanUsageRequest) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{4}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RecountPlanUsageRequest) GetOrganizationId() string {
@@ -274,7 +394,7 @@ type RecountPlanUsageResponse struct {
 
 func (x *RecountPlanUsageResponse) Reset() {
 	*x = RecountPlanUsageResponse{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[5]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -286,7 +406,7 @@ func (x *RecountPlanUsageResponse) String() string {
 func (*RecountPlanUsageResponse) ProtoMessage() {}
 
 func (x *RecountPlanUsageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[5]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -299,7 +419,7 @@ func (x *RecountPlanUsageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecountPlanUsageResponse.ProtoReflect.Descriptor instead.
 func (*RecountPlanUsageResponse) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{5}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RecountPlanUsageResponse) GetRows() []*PlanUsageRow {
@@ -337,7 +457,7 @@ type RegisterResourceRequest struct {
 
 func (x *RegisterResourceRequest) Reset() {
 	*x = RegisterResourceRequest{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[6]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -349,7 +469,7 @@ func (x *RegisterResourceRequest) String() string {
 func (*RegisterResourceRequest) ProtoMessage() {}
 
 func (x *RegisterResourceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[6]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -362,7 +482,7 @@ func (x *RegisterResourceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterResourceRequest.ProtoReflect.Descriptor instead.
 func (*RegisterResourceRequest) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{6}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RegisterResourceRequest) GetOrganizationId() string {
@@ -418,7 +538,7 @@ type RegisterResourceResponse struct {
 
 func (x *RegisterResourceResponse) Reset() {
 	*x = RegisterResourceResponse{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[7]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -430,7 +550,7 @@ func (x *RegisterResourceResponse) String() string {
 func (*RegisterResourceResponse) ProtoMessage() {}
 
 func (x *RegisterResourceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[7]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -443,7 +563,7 @@ func (x *RegisterResourceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterResourceResponse.ProtoReflect.Descriptor instead.
 func (*RegisterResourceResponse) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{7}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RegisterResourceResponse) GetRow() *PlanUsageRow {
@@ -468,7 +588,7 @@ type UnregisterResourceRequest struct {
 
 func (x *UnregisterResourceRequest) Reset() {
 	*x = UnregisterResourceRequest{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[8]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -480,7 +600,7 @@ func (x *UnregisterResourceRequest) String() string {
 func (*UnregisterResourceRequest) ProtoMessage() {}
 
 func (x *UnregisterResourceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[8]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -493,7 +613,7 @@ func (x *UnregisterResourceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterResourceRequest.ProtoReflect.Descriptor instead.
 func (*UnregisterResourceRequest) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{8}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UnregisterResourceRequest) GetOrganizationId() string {
@@ -528,7 +648,7 @@ type UnregisterResourceResponse struct {
 
 func (x *UnregisterResourceResponse) Reset() {
 	*x = UnregisterResourceResponse{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[9]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +660,7 @@ func (x *UnregisterResourceResponse) String() string {
 func (*UnregisterResourceResponse) ProtoMessage() {}
 
 func (x *UnregisterResourceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[9]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +673,7 @@ func (x *UnregisterResourceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterResourceResponse.ProtoReflect.Descriptor instead.
 func (*UnregisterResourceResponse) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{9}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UnregisterResourceResponse) GetRows() []*PlanUsageRow {
@@ -567,12 +687,20 @@ var File_meter_v1_usage_service_proto protoreflect.FileDescriptor
 
 const file_meter_v1_usage_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1cmeter/v1/usage_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x14meter/v1/meter.proto\x1a\x19meter/v1/plan_usage.proto\x1a\x15meter/v1/policy.proto\"\x9b\x01\n" +
+	"\x1cmeter/v1/usage_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x14meter/v1/meter.proto\x1a\x19meter/v1/plan_usage.proto\x1a\x15meter/v1/policy.proto\x1a\x16meter/v1/receipt.proto\"\x9b\x01\n" +
 	"\x0fGetMeterRequest\x12I\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12=\n" +
 	"\tmember_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bmemberId\"9\n" +
 	"\x10GetMeterResponse\x12%\n" +
-	"\x05meter\x18\x01 \x01(\v2\x0f.meter.v1.MeterR\x05meter\"`\n" +
+	"\x05meter\x18\x01 \x01(\v2\x0f.meter.v1.MeterR\x05meter\"\x99\x02\n" +
+	"\x12ExplainTurnRequest\x12I\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12@\n" +
+	"\tmember_id\x18\x02 \x01(\tB#\xbaH \xd8\x01\x01r\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bmemberId\x122\n" +
+	"\x0ereservation_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\rreservationId\x12B\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB#\xbaH \xd8\x01\x01r\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\trequestId\"B\n" +
+	"\x13ExplainTurnResponse\x12+\n" +
+	"\areceipt\x18\x01 \x01(\v2\x11.meter.v1.ReceiptR\areceipt\"`\n" +
 	"\x13GetPlanUsageRequest\x12I\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\"B\n" +
 	"\x14GetPlanUsageResponse\x12*\n" +
@@ -600,10 +728,12 @@ const file_meter_v1_usage_service_proto_rawDesc = "" +
 	"\vresource_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\n" +
 	"resourceId\"H\n" +
 	"\x1aUnregisterResourceResponse\x12*\n" +
-	"\x04rows\x18\x01 \x03(\v2\x16.meter.v1.PlanUsageRowR\x04rows2\xd1\x04\n" +
+	"\x04rows\x18\x01 \x03(\v2\x16.meter.v1.PlanUsageRowR\x04rows2\xc5\x05\n" +
 	"\fUsageService\x12h\n" +
 	"\bGetMeter\x12\x19.meter.v1.GetMeterRequest\x1a\x1a.meter.v1.GetMeterResponse\"%\x8a\xb5\x18!\n" +
-	"\x03\x03\x04\x05\x12\x0forganization_id\x1a\tmember_id\x12l\n" +
+	"\x03\x03\x04\x05\x12\x0forganization_id\x1a\tmember_id\x12r\n" +
+	"\vExplainTurn\x12\x1c.meter.v1.ExplainTurnRequest\x1a\x1d.meter.v1.ExplainTurnResponse\"&\x8a\xb5\x18\"\n" +
+	"\x04\x01\x03\x04\x05\x12\x0forganization_id\x1a\tmember_id\x12l\n" +
 	"\fGetPlanUsage\x12\x1d.meter.v1.GetPlanUsageRequest\x1a\x1e.meter.v1.GetPlanUsageResponse\"\x1d\x8a\xb5\x18\x19\n" +
 	"\x04\x02\x03\x04\x05\x12\x0forganization_id(\x01\x12w\n" +
 	"\x10RecountPlanUsage\x12!.meter.v1.RecountPlanUsageRequest\x1a\".meter.v1.RecountPlanUsageResponse\"\x1c\x8a\xb5\x18\x18\n" +
@@ -626,47 +756,53 @@ func file_meter_v1_usage_service_proto_rawDescGZIP() []byte {
 	return file_meter_v1_usage_service_proto_rawDescData
 }
 
-var file_meter_v1_usage_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_meter_v1_usage_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_meter_v1_usage_service_proto_goTypes = []any{
 	(*GetMeterRequest)(nil),            // 0: meter.v1.GetMeterRequest
 	(*GetMeterResponse)(nil),           // 1: meter.v1.GetMeterResponse
-	(*GetPlanUsageRequest)(nil),        // 2: meter.v1.GetPlanUsageRequest
-	(*GetPlanUsageResponse)(nil),       // 3: meter.v1.GetPlanUsageResponse
-	(*RecountPlanUsageRequest)(nil),    // 4: meter.v1.RecountPlanUsageRequest
-	(*RecountPlanUsageResponse)(nil),   // 5: meter.v1.RecountPlanUsageResponse
-	(*RegisterResourceRequest)(nil),    // 6: meter.v1.RegisterResourceRequest
-	(*RegisterResourceResponse)(nil),   // 7: meter.v1.RegisterResourceResponse
-	(*UnregisterResourceRequest)(nil),  // 8: meter.v1.UnregisterResourceRequest
-	(*UnregisterResourceResponse)(nil), // 9: meter.v1.UnregisterResourceResponse
-	(*Meter)(nil),                      // 10: meter.v1.Meter
-	(*PlanUsageRow)(nil),               // 11: meter.v1.PlanUsageRow
-	(*PlanUsageCorrection)(nil),        // 12: meter.v1.PlanUsageCorrection
-	(Resource)(0),                      // 13: meter.v1.Resource
+	(*ExplainTurnRequest)(nil),         // 2: meter.v1.ExplainTurnRequest
+	(*ExplainTurnResponse)(nil),        // 3: meter.v1.ExplainTurnResponse
+	(*GetPlanUsageRequest)(nil),        // 4: meter.v1.GetPlanUsageRequest
+	(*GetPlanUsageResponse)(nil),       // 5: meter.v1.GetPlanUsageResponse
+	(*RecountPlanUsageRequest)(nil),    // 6: meter.v1.RecountPlanUsageRequest
+	(*RecountPlanUsageResponse)(nil),   // 7: meter.v1.RecountPlanUsageResponse
+	(*RegisterResourceRequest)(nil),    // 8: meter.v1.RegisterResourceRequest
+	(*RegisterResourceResponse)(nil),   // 9: meter.v1.RegisterResourceResponse
+	(*UnregisterResourceRequest)(nil),  // 10: meter.v1.UnregisterResourceRequest
+	(*UnregisterResourceResponse)(nil), // 11: meter.v1.UnregisterResourceResponse
+	(*Meter)(nil),                      // 12: meter.v1.Meter
+	(*Receipt)(nil),                    // 13: meter.v1.Receipt
+	(*PlanUsageRow)(nil),               // 14: meter.v1.PlanUsageRow
+	(*PlanUsageCorrection)(nil),        // 15: meter.v1.PlanUsageCorrection
+	(Resource)(0),                      // 16: meter.v1.Resource
 }
 var file_meter_v1_usage_service_proto_depIdxs = []int32{
-	10, // 0: meter.v1.GetMeterResponse.meter:type_name -> meter.v1.Meter
-	11, // 1: meter.v1.GetPlanUsageResponse.rows:type_name -> meter.v1.PlanUsageRow
-	11, // 2: meter.v1.RecountPlanUsageResponse.rows:type_name -> meter.v1.PlanUsageRow
-	12, // 3: meter.v1.RecountPlanUsageResponse.corrections:type_name -> meter.v1.PlanUsageCorrection
-	13, // 4: meter.v1.RegisterResourceRequest.resource:type_name -> meter.v1.Resource
-	11, // 5: meter.v1.RegisterResourceResponse.row:type_name -> meter.v1.PlanUsageRow
-	13, // 6: meter.v1.UnregisterResourceRequest.resource:type_name -> meter.v1.Resource
-	11, // 7: meter.v1.UnregisterResourceResponse.rows:type_name -> meter.v1.PlanUsageRow
-	0,  // 8: meter.v1.UsageService.GetMeter:input_type -> meter.v1.GetMeterRequest
-	2,  // 9: meter.v1.UsageService.GetPlanUsage:input_type -> meter.v1.GetPlanUsageRequest
-	4,  // 10: meter.v1.UsageService.RecountPlanUsage:input_type -> meter.v1.RecountPlanUsageRequest
-	6,  // 11: meter.v1.UsageService.RegisterResource:input_type -> meter.v1.RegisterResourceRequest
-	8,  // 12: meter.v1.UsageService.UnregisterResource:input_type -> meter.v1.UnregisterResourceRequest
-	1,  // 13: meter.v1.UsageService.GetMeter:output_type -> meter.v1.GetMeterResponse
-	3,  // 14: meter.v1.UsageService.GetPlanUsage:output_type -> meter.v1.GetPlanUsageResponse
-	5,  // 15: meter.v1.UsageService.RecountPlanUsage:output_type -> meter.v1.RecountPlanUsageResponse
-	7,  // 16: meter.v1.UsageService.RegisterResource:output_type -> meter.v1.RegisterResourceResponse
-	9,  // 17: meter.v1.UsageService.UnregisterResource:output_type -> meter.v1.UnregisterResourceResponse
-	13, // [13:18] is the sub-list for method output_type
-	8,  // [8:13] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	12, // 0: meter.v1.GetMeterResponse.meter:type_name -> meter.v1.Meter
+	13, // 1: meter.v1.ExplainTurnResponse.receipt:type_name -> meter.v1.Receipt
+	14, // 2: meter.v1.GetPlanUsageResponse.rows:type_name -> meter.v1.PlanUsageRow
+	14, // 3: meter.v1.RecountPlanUsageResponse.rows:type_name -> meter.v1.PlanUsageRow
+	15, // 4: meter.v1.RecountPlanUsageResponse.corrections:type_name -> meter.v1.PlanUsageCorrection
+	16, // 5: meter.v1.RegisterResourceRequest.resource:type_name -> meter.v1.Resource
+	14, // 6: meter.v1.RegisterResourceResponse.row:type_name -> meter.v1.PlanUsageRow
+	16, // 7: meter.v1.UnregisterResourceRequest.resource:type_name -> meter.v1.Resource
+	14, // 8: meter.v1.UnregisterResourceResponse.rows:type_name -> meter.v1.PlanUsageRow
+	0,  // 9: meter.v1.UsageService.GetMeter:input_type -> meter.v1.GetMeterRequest
+	2,  // 10: meter.v1.UsageService.ExplainTurn:input_type -> meter.v1.ExplainTurnRequest
+	4,  // 11: meter.v1.UsageService.GetPlanUsage:input_type -> meter.v1.GetPlanUsageRequest
+	6,  // 12: meter.v1.UsageService.RecountPlanUsage:input_type -> meter.v1.RecountPlanUsageRequest
+	8,  // 13: meter.v1.UsageService.RegisterResource:input_type -> meter.v1.RegisterResourceRequest
+	10, // 14: meter.v1.UsageService.UnregisterResource:input_type -> meter.v1.UnregisterResourceRequest
+	1,  // 15: meter.v1.UsageService.GetMeter:output_type -> meter.v1.GetMeterResponse
+	3,  // 16: meter.v1.UsageService.ExplainTurn:output_type -> meter.v1.ExplainTurnResponse
+	5,  // 17: meter.v1.UsageService.GetPlanUsage:output_type -> meter.v1.GetPlanUsageResponse
+	7,  // 18: meter.v1.UsageService.RecountPlanUsage:output_type -> meter.v1.RecountPlanUsageResponse
+	9,  // 19: meter.v1.UsageService.RegisterResource:output_type -> meter.v1.RegisterResourceResponse
+	11, // 20: meter.v1.UsageService.UnregisterResource:output_type -> meter.v1.UnregisterResourceResponse
+	15, // [15:21] is the sub-list for method output_type
+	9,  // [9:15] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_meter_v1_usage_service_proto_init() }
@@ -677,13 +813,14 @@ func file_meter_v1_usage_service_proto_init() {
 	file_meter_v1_meter_proto_init()
 	file_meter_v1_plan_usage_proto_init()
 	file_meter_v1_policy_proto_init()
+	file_meter_v1_receipt_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_meter_v1_usage_service_proto_rawDesc), len(file_meter_v1_usage_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
