@@ -68,7 +68,7 @@ func (n *narrator) price(tokens TokenUsage, book BookVersion) string {
 func (n *narrator) lines(lines []PriceLine) string {
 	var parts []string
 	for _, l := range lines {
-		parts = append(parts, fmt.Sprintf("%d %s at %s a million", l.Tokens, l.Class, l.Rate))
+		parts = append(parts, fmt.Sprintf("%d %s at %s a million", l.Tokens, strings.ReplaceAll(l.Class, "_", " "), l.Rate))
 	}
 	if len(parts) == 0 {
 		return ""

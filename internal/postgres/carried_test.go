@@ -180,13 +180,11 @@ func (c *carried) sameUncharged() {
 	refused := map[string][]meter.Uncharged{}
 	for _, u := range c.state.Uncharged() {
 		if u.Refused != nil {
-			refused[u.Refused.RequestID] = append([]meter.Uncharged{u}, refused[u.Refused.RequestID]...)
+			refused[u.Refused.RequestID] = append(refused[u.Refused.RequestID], u)
 		}
 	}
 	for request, want := range refused {
-		got, err := c.store.Refusals(within(c.lane), c.state.ID, request, len(want)+1)
-		must(c, err)
-		same(c, "Refusals", got, want)
+		c.sameRefusals(request, want)
 	}
 	rows, err := c.conn.Query(within(c.lane), `SELECT sequence, at, outcome, member_id, coalesce(reservation_id, attempt_id)
 		FROM uncharged_turn WHERE organization_id = $1 ORDER BY sequence`, c.state.ID)
@@ -202,6 +200,22 @@ func (c *carried) sameUncharged() {
 		stored[i].At = stored[i].At.UTC()
 	}
 	same(c, "uncharged turns", stored, ends)
+}
+
+// sameRefusals compares the refused attempts of a request, as the story of a turn of each member has them.
+func (c *carried) sameRefusals(request string, all []meter.Uncharged) {
+	c.Helper()
+	of := map[string][]meter.Uncharged{}
+	for _, u := range all {
+		of[u.MemberID] = append(of[u.MemberID], u)
+	}
+	for member, want := range of {
+		record, err := c.store.Turn(within(c.lane), meter.TurnQuery{
+			OrganizationID: c.state.ID, MemberID: member, RequestID: request, Limit: 1000,
+		})
+		must(c, err)
+		same(c, "refusals of "+request, record.Refusals, want)
+	}
 }
 
 // endRow is an uncharged turn, or the attempt at one.

@@ -199,9 +199,20 @@ func (r *memberRow) view() (meter.MemberView, error) {
 
 // list reads all rows of a query.
 func list[R any](ctx context.Context, s *Store, targets func(*R) []any, sql string, args ...any) ([]R, error) {
-	rows, err := s.readers.Query(ctx, sql, args...)
+	all, err := collect(ctx, s.readers, targets, sql, args...)
+	return all, fault(err)
+}
+
+// querier is what a query is sent to: the readers, or a transaction of one.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// collect is list wherever the query is sent, with the database's error as it is.
+func collect[R any](ctx context.Context, q querier, targets func(*R) []any, sql string, args ...any) ([]R, error) {
+	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, fault(err)
+		return nil, err
 	}
 	defer rows.Close()
 	var all []R
@@ -213,7 +224,7 @@ func list[R any](ctx context.Context, s *Store, targets func(*R) []any, sql stri
 		all = append(all, r)
 		return nil
 	})
-	return all, fault(err)
+	return all, err
 }
 
 // orMissing turns a query without a row into a refusal.

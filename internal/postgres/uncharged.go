@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,8 +38,6 @@ const (
 		u.conversation_id, u.turn_id, u.labels, coalesce(u.estimate_micros, 0), coalesce(u.minimum_micros, 0),
 		u.allowance_room_micros, u.pool_available_micros, coalesce(u.cap_room_micros, 0), u.access_kind, u.period_start,
 		u.resets_at, u.window_closes_at, coalesce(u.price_book_id, ''), coalesce(u.price_book_version, 0)`
-	readRefusals = `SELECT ` + refusalColumns + ` FROM uncharged_turn u
-		WHERE u.organization_id = $1 AND u.request_id = $2 AND u.outcome = 4 ORDER BY u.sequence DESC LIMIT $3`
 )
 
 func (l *loader) queueRefusals(attempts []meter.Attempt) {
@@ -136,11 +133,7 @@ func capRoomOrNull(r *meter.RefusedTurn) *int64 {
 	return (*int64)(&r.CapRoom)
 }
 
-// Refusals lists the refused attempts of a request id, the newest first; none if there are none.
-func (s *Store) Refusals(ctx context.Context, organizationID, requestID string, limit int) ([]meter.Uncharged, error) {
-	return list(ctx, s, refusalTargets, readRefusals, organizationID, requestID, limit)
-}
-
+// refusalTargets are where refusalColumns go.
 func refusalTargets(u *meter.Uncharged) []any {
 	u.Refused = &meter.RefusedTurn{}
 	r := u.Refused

@@ -216,24 +216,3 @@ func figureTargets(f *meter.UsageFigures) []any {
 	return append(targets, &f.Tokens.Input, &f.Tokens.CachedInput, &f.Tokens.CacheWrite, &f.Tokens.Output,
 		&f.Tokens.Reasoning, (*int64)(&f.Allowance), (*int64)(&f.Pool), (*int64)(&f.Overrun))
 }
-
-// collect reads all rows of a query in a transaction.
-func collect[R any](
-	ctx context.Context, tx pgx.Tx, targets func(*R) []any, sql string, args ...any,
-) ([]R, error) {
-	rows, err := tx.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var all []R
-	err = each(rows, func() error {
-		var r R
-		if err := rows.Scan(targets(&r)...); err != nil {
-			return err
-		}
-		all = append(all, r)
-		return nil
-	})
-	return all, err
-}

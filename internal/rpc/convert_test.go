@@ -52,6 +52,11 @@ var numbers = map[protoreflect.EnumDescriptor]map[protoreflect.Name]int16{
 		"TOKEN_CLASS_CACHE_WRITE": int16(price.CacheWrite), "TOKEN_CLASS_OUTPUT": int16(price.Output),
 		"TOKEN_CLASS_REASONING": int16(price.Reasoning),
 	},
+	meterv1.HoldBound(0).Descriptor(): {
+		"HOLD_BOUND_NOTHING": int16(meter.BoundByNothing), "HOLD_BOUND_ALLOWANCE": int16(meter.BoundByAllowance),
+		"HOLD_BOUND_ACCESS": int16(meter.BoundByAccess), "HOLD_BOUND_CAP": int16(meter.BoundByCap),
+		"HOLD_BOUND_POOL": int16(meter.BoundByPool),
+	},
 	meterv1.Resource(0).Descriptor(): {
 		"RESOURCE_ORCHESTRATOR": int16(meter.ResourceOrchestrator), "RESOURCE_DEVICE": int16(meter.ResourceDevice),
 		"RESOURCE_PRIVATE_PROJECT": int16(meter.ResourcePrivateProject),

@@ -33,6 +33,8 @@ type Reader interface {
 	AccessChanges(
 		ctx context.Context, organizationID, memberID string, after meter.UUID, limit int,
 	) ([]meter.AccessChange, error)
+	// Turn is all that is on record of a turn.
+	Turn(ctx context.Context, q meter.TurnQuery) (meter.TurnRecord, error)
 	// PlanUsage is a row for each kind of resource.
 	PlanUsage(ctx context.Context, organizationID string) ([]meter.PlanUsage, error)
 	// Usage reports what turns used.

@@ -149,6 +149,7 @@ func sampleRequests() map[string]proto.Message {
 		&meterv1.ListMembersRequest{OrganizationId: "acme", PageSize: 10, PageToken: "token"},
 		&meterv1.RemoveMemberRequest{OrganizationId: "acme", MemberId: "ada"},
 		&meterv1.GetMeterRequest{OrganizationId: "acme", MemberId: "ada"},
+		&meterv1.ExplainTurnRequest{OrganizationId: "acme", MemberId: "ada", ReservationId: someID, RequestId: "turn-1"},
 		&meterv1.ListAuditEntriesRequest{OrganizationId: "acme", PageSize: 10, PageToken: "token"},
 		&meterv1.PutPriceBookRequest{PriceBook: samplePriceBook(), ExpectedVersion: proto.Int64(0)},
 		&meterv1.GetPriceBookRequest{PriceBookId: "book", Version: 1},

@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	UsageService_GetMeter_FullMethodName           = "/meter.v1.UsageService/GetMeter"
+	UsageService_ExplainTurn_FullMethodName        = "/meter.v1.UsageService/ExplainTurn"
 	UsageService_GetPlanUsage_FullMethodName       = "/meter.v1.UsageService/GetPlanUsage"
 	UsageService_RecountPlanUsage_FullMethodName   = "/meter.v1.UsageService/RecountPlanUsage"
 	UsageService_RegisterResource_FullMethodName   = "/meter.v1.UsageService/RegisterResource"
@@ -42,6 +43,13 @@ type UsageServiceClient interface {
 	//
 	// Reasons: MEMBER_NOT_FOUND.
 	GetMeter(ctx context.Context, in *GetMeterRequest, opts ...grpc.CallOption) (*GetMeterResponse, error)
+	// ExplainTurn tells one turn's whole story: what it was expected to cost, what was held of which layer and why, extensions,
+	// settlement; or why it was refused, and what heals that. Whoever is asked about a turn calls it: orchestrators, operators,
+	// the organization's admins, and the member itself, which must name itself in member_id. It only reads, so it may be sent
+	// again at any time; when it is unavailable, later.
+	//
+	// Reasons: RESERVATION_NOT_FOUND, also for a turn of another member than member_id says.
+	ExplainTurn(ctx context.Context, in *ExplainTurnRequest, opts ...grpc.CallOption) (*ExplainTurnResponse, error)
 	// GetPlanUsage answers how much of what the plan allows is used, a row for each resource. Billing, operators and the
 	// organization's members call it. It only reads, so it may be sent again at any time.
 	GetPlanUsage(ctx context.Context, in *GetPlanUsageRequest, opts ...grpc.CallOption) (*GetPlanUsageResponse, error)
@@ -86,6 +94,16 @@ func (c *usageServiceClient) GetMeter(ctx context.Context, in *GetMeterRequest, 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetMeterResponse)
 	err := c.cc.Invoke(ctx, UsageService_GetMeter_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *usageServiceClient) ExplainTurn(ctx context.Context, in *ExplainTurnRequest, opts ...grpc.CallOption) (*ExplainTurnResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainTurnResponse)
+	err := c.cc.Invoke(ctx, UsageService_ExplainTurn_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -166,6 +184,13 @@ type UsageServiceServer interface {
 	//
 	// Reasons: MEMBER_NOT_FOUND.
 	GetMeter(context.Context, *GetMeterRequest) (*GetMeterResponse, error)
+	// ExplainTurn tells one turn's whole story: what it was expected to cost, what was held of which layer and why, extensions,
+	// settlement; or why it was refused, and what heals that. Whoever is asked about a turn calls it: orchestrators, operators,
+	// the organization's admins, and the member itself, which must name itself in member_id. It only reads, so it may be sent
+	// again at any time; when it is unavailable, later.
+	//
+	// Reasons: RESERVATION_NOT_FOUND, also for a turn of another member than member_id says.
+	ExplainTurn(context.Context, *ExplainTurnRequest) (*ExplainTurnResponse, error)
 	// GetPlanUsage answers how much of what the plan allows is used, a row for each resource. Billing, operators and the
 	// organization's members call it. It only reads, so it may be sent again at any time.
 	GetPlanUsage(context.Context, *GetPlanUsageRequest) (*GetPlanUsageResponse, error)
@@ -208,6 +233,9 @@ type UnimplementedUsageServiceServer struct{}
 
 func (UnimplementedUsageServiceServer) GetMeter(context.Context, *GetMeterRequest) (*GetMeterResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetMeter not implemented")
+}
+func (UnimplementedUsageServiceServer) ExplainTurn(context.Context, *ExplainTurnRequest) (*ExplainTurnResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainTurn not implemented")
 }
 func (UnimplementedUsageServiceServer) GetPlanUsage(context.Context, *GetPlanUsageRequest) (*GetPlanUsageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPlanUsage not implemented")
@@ -262,6 +290,24 @@ func _UsageService_GetMeter_Handler(srv interface{}, ctx context.Context, dec fu
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(UsageServiceServer).GetMeter(ctx, req.(*GetMeterRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UsageService_ExplainTurn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainTurnRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UsageServiceServer).ExplainTurn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UsageService_ExplainTurn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UsageServiceServer).ExplainTurn(ctx, req.(*ExplainTurnRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -384,6 +430,10 @@ var UsageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetMeter",
 			Handler:    _UsageService_GetMeter_Handler,
+		},
+		{
+			MethodName: "ExplainTurn",
+			Handler:    _UsageService_ExplainTurn_Handler,
 		},
 		{
 			MethodName: "GetPlanUsage",

@@ -25,6 +25,7 @@ TopUp Refund                                                  |              | y
 GrantAccess RevokeAccess ListAccessChanges                    |              |         | yes      | own       |
 GetPool ListLedgerEntries                                     |              | yes     | yes      | own       | if shown
 GetMeter                                                      |              |         | yes      | own       | itself
+ExplainTurn                                                   | yes          |         | yes      | own       | itself
 GetMember ListMembers                                         |              | yes     | yes      | if shared | if shared
 PutPlan GetPlan ListPlans                                     |              | yes     | yes      |           |
 PutOrganization GetOrganization ListOrganizations             |              | yes     | yes      |           |
