@@ -85,7 +85,8 @@ ALTER DEFAULT PRIVILEGES FOR ROLE spillway_migrator IN SCHEMA public GRANT SELEC
 DO $$
 DECLARE
     changed CONSTANT text[] := ARRAY[
-        'plan', 'organization', 'member', 'member_period', 'reservation', 'resource', 'resource_count', 'audit_chain', 'test_clock'];
+        'plan', 'organization', 'member', 'member_period', 'reservation', 'resource', 'resource_count', 'usage_watermark',
+        'usage_day', 'usage_rollup', 'audit_chain', 'test_clock'];
     relation regclass;
     name text;
 BEGIN

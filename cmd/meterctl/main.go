@@ -27,6 +27,8 @@ func main() {
 
 // commands are the subcommands and the flags of all of them.
 type commands struct {
+	Explain explainCommand `cmd:"" help:"Tell one turn's whole story, or why it was refused and what heals it."`
+	Export  exportCommand  `cmd:"" help:"Write usage, statement or members as comma-separated values."`
 	Replay  replayCommand  `cmd:"" help:"Replay the turns of a recorded trace against a running server."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to this program's."`
 	Prices  pricesCommand  `cmd:"" help:"Import and show price books."`
@@ -46,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	told := false
 	parser, err := kong.New(&commands{},
 		kong.Name("meterctl"),
-		kong.Description("Operates Spillway: imports prices, replays traces, migrates and checks the database."),
+		kong.Description("Operates Spillway: explains turns, exports tables, imports prices, replays traces, migrates and checks the database."),
 		kong.Vars{"version": version()},
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { told = true }),

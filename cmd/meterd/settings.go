@@ -42,6 +42,7 @@ type settings struct {
 	Reflection        bool          `env:"METER_REFLECTION" default:"true" negatable:"" help:"Let callers ask for the contract, as grpcurl does (${default})."`
 	DrainTimeout      time.Duration `env:"METER_DRAIN_TIMEOUT" default:"15s" help:"How long running calls may go on once meterd is told to stop (${default})."`
 	SweepInterval     time.Duration `env:"METER_SWEEP_INTERVAL" default:"1s" help:"How often expired holds are looked for (${default})."`
+	RollUpInterval    time.Duration `env:"METER_ROLL_UP_INTERVAL" default:"5s" help:"How often usage is rolled up for reports, which are exact without it but slower (${default})."`
 
 	LogLevel  string `env:"METER_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: ${enum} (${default})."`
 	LogFormat string `env:"METER_LOG_FORMAT" enum:"text,json" default:"text" help:"Form of the log on stderr: ${enum} (${default})."`
@@ -86,6 +87,7 @@ func (s *settings) Validate() error {
 	for name, d := range map[string]time.Duration{
 		"--queue-age": s.QueueAge, "--default-deadline": s.DefaultDeadline,
 		"--drain-timeout": s.DrainTimeout, "--sweep-interval": s.SweepInterval,
+		"--roll-up-interval": s.RollUpInterval,
 	} {
 		if d < time.Millisecond {
 			return fmt.Errorf("%s must be at least 1ms, not %s", name, d)
@@ -102,6 +104,7 @@ func (s *settings) server() server.Config {
 		Lanes: s.Lanes, MaxBatch: s.MaxBatch, QueueLength: s.QueueLength, QueueAge: s.QueueAge,
 		CallerRate: s.CallerRate, CallerConcurrency: s.CallerConcurrency, NoReflection: !s.Reflection,
 		DefaultDeadline: s.DefaultDeadline, DrainTimeout: s.DrainTimeout, SweepInterval: s.SweepInterval,
+		RollUpInterval: s.RollUpInterval,
 	}
 }
 

@@ -22,7 +22,7 @@ type bug struct {
 
 // bugs are all that are planted.
 func bugs() []bug {
-	return slices.Concat(poolBugs, ledgerBugs, chargeBugs, reservationBugs, priceBugs, timeBugs, seatBugs, accessBugs, chainBugs, quotaBugs,
+	return slices.Concat(poolBugs, ledgerBugs, chargeBugs, reservationBugs, priceBugs, timeBugs, seatBugs, accessBugs, chainBugs, quotaBugs, unchargedBugs, usageBugs,
 		schemaBugs)
 }
 
@@ -32,6 +32,7 @@ func TestPlantedBugs(t *testing.T) {
 	o := open(t, url)
 	o.fillFirm()
 	o.fillCrowd(3, 10, crowdSpans)
+	o.fillReported()
 	forward(t, url)
 	conn := connect(t, url)
 	for _, b := range bugs() {
@@ -83,13 +84,18 @@ func (b bug) checkFinding(t *testing.T, f audit.Finding) {
 	}
 }
 
+// indexes are the unique indexes among what bugs drop, beside those of request ids.
+var indexes = map[string]bool{
+	"turn_is_charged_once_per_layer": true, "turn_ends_uncharged_once": true, "refusal_is_told_once": true,
+}
+
 // plant works as a superuser whom neither triggers nor foreign keys stop.
 func (b bug) plant(t *testing.T, tx pgx.Tx) {
 	t.Helper()
 	exec(t, tx, "SET LOCAL session_replication_role = replica")
 	for _, name := range b.drop {
 		table, constraint, _ := strings.Cut(name, ".")
-		if strings.HasSuffix(constraint, "_request_id_once") || constraint == "turn_is_charged_once_per_layer" {
+		if strings.HasSuffix(constraint, "_request_id_once") || indexes[constraint] {
 			exec(t, tx, "DROP INDEX "+constraint)
 		} else {
 			exec(t, tx, "ALTER TABLE "+table+" DROP CONSTRAINT "+constraint)

@@ -60,7 +60,7 @@ var poolBugs = []bug{
 			`UPDATE reservation SET held_pool_micros = held_pool_micros + 2000000, estimate_micros = estimate_micros + 2000000
 				WHERE (organization_id, request_id) = ('firm', 'open-pool')`,
 		},
-		[]string{"pool_holds_are_covered"},
+		[]string{"pool_holds_are_covered", "hold_fits_what_was_seen"},
 	},
 	{
 		"a refund of nothing", nil,

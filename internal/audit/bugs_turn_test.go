@@ -17,7 +17,7 @@ var reservationBugs = []bug{
 		"a turn in no known state",
 		[]string{"reservation.reservation_state_is_known"},
 		[]string{`UPDATE reservation SET state = 7, cost_basis = 0 WHERE (organization_id, request_id) = ('firm', 'free-1')`},
-		[]string{"reservation_is_open_or_settled"},
+		[]string{"reservation_is_open_or_settled", "uncharged_turn_ended_so"},
 	},
 	{
 		"a hold beyond its estimate",
@@ -41,7 +41,7 @@ var reservationBugs = []bug{
 	{
 		"a turn of nobody's", nil,
 		[]string{`UPDATE reservation SET member_id = 'ghost' WHERE (organization_id, request_id) = ('firm', 'lapsed-1')`},
-		[]string{"reservation_has_its_seat"},
+		[]string{"reservation_has_its_seat", "uncharged_turn_is_of_its_turn"},
 	},
 	{
 		"a turn that expired as it was made",
@@ -90,7 +90,7 @@ var timeBugs = []bug{
 		"a turn settled before it began", nil,
 		[]string{`UPDATE reservation SET settled_at = created_at - interval '1 second'
 			WHERE (organization_id, request_id) = ('firm', 'free-1')`},
-		[]string{"turn_is_settled_after_it_began"},
+		[]string{"turn_is_settled_after_it_began", "uncharged_turn_is_of_its_turn"},
 	},
 	{
 		"a turn extended before it began", nil,
@@ -110,13 +110,13 @@ var timeBugs = []bug{
 	{
 		"a late turn that was not called so", nil,
 		[]string{`UPDATE reservation SET late = false WHERE (organization_id, request_id) = ('firm', 'late-1')`},
-		[]string{"late_is_after_the_expiry"},
+		[]string{"late_is_after_the_expiry", "uncharged_turn_ended_so"},
 	},
 	{
 		"a turn that expired too early", nil,
 		[]string{`UPDATE reservation SET settled_at = expires_at - interval '1 microsecond'
 			WHERE (organization_id, request_id) = ('firm', 'lapsed-1')`},
-		[]string{"late_is_after_the_expiry"},
+		[]string{"late_is_after_the_expiry", "uncharged_turn_is_of_its_turn"},
 	},
 	{
 		"a month that begins an hour late", nil, movePeriod(`interval '1 hour'`),

@@ -25,6 +25,13 @@ var checks = []check{
 	{of: "charges and their entries", sql: findUnmatchedCharges},
 	{of: "entries of one charge", sql: findRepeatedEntries},
 
+	{of: "the order of uncharged turns", sql: findUnchargedGaps},
+	{of: "the end of uncharged turns", sql: findUnchargedEnds},
+	{of: "turns that ended uncharged", sql: findUnmatchedEnds},
+	{of: "uncharged turns that are told twice", sql: findRepeatedEnds},
+	{of: "refusals", sql: findStrayRefusals},
+	{of: "holds and what was seen", sql: findUncoveredHolds},
+
 	{of: "the parts of charges", sql: findWrongCharges},
 	{of: "charges of turns that are not settled", sql: findUnsettledCharges},
 	{of: "charges of failed turns", sql: findFailedTurnsOfThePool},
@@ -51,6 +58,9 @@ var checks = []check{
 	{of: "abuse windows", sql: findOvercountedAbuse, forward: true},
 
 	{of: "the use of plans", sql: findWrongPlanUsage},
+	{of: "what is rolled up", sql: findWrongRollUps},
+	{of: "how far it is rolled up", sql: findLostWatermarks},
+	{of: "the days that are rolled up", sql: findWrongDays},
 	{of: "devices", sql: findStrayDevices},
 }
 

@@ -154,6 +154,21 @@ func (o *office) reserveFor(ttl time.Duration, member, request string, estimate 
 	return id
 }
 
+// refuse asks for a turn that a seat has no room for, at a price.
+func (o *office) refuse(member, request string, output int64) {
+	o.t.Helper()
+	_, err := o.lanes.Do(o.t.Context(), meter.Reserve{
+		OrganizationID: firm, ReservationID: newID(), MemberID: member, RequestID: request, TimeToLive: time.Minute,
+		Turn: meter.Turn{Model: "small"}, Usage: &meter.EstimateUsage{
+			Tokens: meter.TokenUsage{Output: output}, MaxOutput: output, Policy: meter.EstimateMaximum,
+		},
+	})
+	var refusal *meter.Refusal
+	if !errors.As(err, &refusal) || refusal.Reason != meter.ExtraUsageNotEnabled {
+		o.t.Fatalf("the turn is refused with %v", err)
+	}
+}
+
 func (o *office) commit(id meter.UUID, actual meter.Micros, tokens int64) {
 	o.t.Helper()
 	o.do(meter.Commit{
@@ -214,6 +229,8 @@ func (o *office) fillFirm() {
 	o.reserveFor(24*time.Hour, "bob", "open-pool", 300)
 	o.reserveFor(24*time.Hour, "cleo", "open-allowance", 40)
 	o.commit(o.reserve("cleo", "last", 20), 20, 10)
+	o.refuse("cleo", "refused", 1_000_000)
+	o.refuse("cleo", "refused", 1_000_001)
 }
 
 // fillMonth makes the turns of one month, their request ids ending in its number.

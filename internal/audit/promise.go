@@ -37,6 +37,18 @@ var Promises = []Promise{
 	{Name: "failed_turn_never_draws_on_the_pool", Means: "A released turn is charged nothing of the pool."},
 	{Name: "charge_adds_up", Means: "A charge's parts are not negative and add up to the actual cost."},
 
+	{Name: "uncharged_turns_are_gapless", Means: "The sequence of uncharged turns runs from 1 without a gap."},
+	{Name: "uncharged_sequence_is_the_last_turn", Means: "The organization knows the number of its last uncharged turn."},
+	{Name: "uncharged_time_never_goes_back", Means: "No uncharged turn is older than the one before it."},
+	{Name: "uncharged_turn_is_told", Means: "A turn that ended without an entry in the ledger is on record as uncharged."},
+	{Name: "uncharged_turn_ended_so", Means: "A turn on record as uncharged ended as it says there, and charged nothing."},
+	{Name: "uncharged_turn_is_of_its_turn", Means: "An uncharged turn on record tells its member and when it ended."},
+	{Name: "uncharged_turn_is_told_once", Means: "A turn ends uncharged once in each way, and each refusal is told once."},
+	{Name: "refusal_has_its_member", Means: "Every refusal is of a member."},
+	{Name: "refused_turn_never_ran", Means: "No attempt that was refused made a reservation."},
+	{Name: "refusal_has_its_book", Means: "The version of the price book by which a refused estimate was priced exists."},
+
+	{Name: "hold_fits_what_was_seen", Means: "A turn holds no more of a layer than there was room in when it was reserved, and its extensions added."},
 	{Name: "reservation_is_open_or_settled", Means: "A reservation is held, or has been settled at a known moment."},
 	{Name: "reservation_holds_something", Means: "A hold is at least 1 and at most the estimate, and no part of it is negative."},
 	{Name: "reservation_is_made_once", Means: "A request id makes one reservation at most."},
@@ -75,12 +87,17 @@ var Promises = []Promise{
 	{Name: "plan_usage_is_what_is_registered", Means: "What counts against a plan is the number of registered resources that count."},
 	{Name: "device_has_its_orchestrator", Means: "Every registered device is of a registered orchestrator."},
 
+	{Name: "usage_rollup_is_what_happened", Means: "Up to its watermark, what is rolled up in each dimension is what the ledger and the uncharged turns come to."},
+	{Name: "usage_watermark_is_of_what_there_is", Means: "Usage is rolled up no further than the ledger and the uncharged turns go."},
+	{Name: "usage_days_never_overlap", Means: "The days that usage is rolled up by never overlap."},
+	{Name: "usage_rollup_has_its_day", Means: "Everything that is rolled up is of a day that is known."},
+
 	{Name: "record_is_gapless", Means: "The sequence of each record of privileged acts runs from 1 without a gap."},
 	{Name: "record_is_as_it_was_written", Means: "The hash of each entry on record is over what it says and the hash before it."},
 	{Name: "record_ends_where_it_says", Means: "A record's last entry is the one that its end names, by number and hash."},
 
 	{Name: "row_has_its_organization", Means: "Members and ledger entries have their organization."},
 
-	{Name: "append_only_tables_refuse_change", Means: "The database refuses to change or delete rows of the ledger, of access changes, of price books and of the records."},
+	{Name: "append_only_tables_refuse_change", Means: "The database refuses to change or delete rows of the ledger, of uncharged turns, of access changes, of price books and of the records."},
 	{Name: "constraint_is_in_place", Means: "Every named constraint and unique index of the schema is there and valid."},
 }

@@ -12,7 +12,7 @@ const (
 		SELECT 'append_only_tables_refuse_change' AS promise, 'trigger ' || w.name || ', enabled and whole' AS expected,
 			CASE WHEN t.oid IS NULL THEN 'none' WHEN t.tgenabled NOT IN ('O', 'A') THEN 'one that is not enabled'
 				ELSE 'one that lets changes through' END AS found
-		FROM (VALUES ('ledger_entry'), ('access_change'), ('price_book'), ('audit_entry')) AS n (relation)
+		FROM (VALUES ('ledger_entry'), ('uncharged_turn'), ('access_change'), ('price_book'), ('audit_entry')) AS n (relation)
 		CROSS JOIN LATERAL (SELECT n.relation || '_is_append_only') AS w (name)
 		LEFT JOIN pg_trigger t ON t.tgrelid = to_regclass(n.relation) AND t.tgname = w.name
 		LEFT JOIN pg_proc f ON f.oid = t.tgfoid
@@ -47,7 +47,7 @@ var constraints = map[string][]string{
 	"organization": {
 		"organization_id_once", "organization_plan_exists", "organization_unit_is_known", "organization_state_is_known",
 		"organization_prior_anchor_is_whole", "pool_adds_up", "pool_is_never_overdrawn", "pool_holds_are_covered",
-		"pool_lifetime_only_grows", "ledger_sequence_counts",
+		"pool_lifetime_only_grows", "ledger_sequence_counts", "uncharged_sequence_counts",
 	},
 	"member": {
 		"member_id_once", "member_organization_exists", "member_role_is_known", "member_state_is_known",
@@ -60,7 +60,14 @@ var constraints = map[string][]string{
 		"reservation_expires_after_it_was_made", "reservation_is_open_or_settled", "reservation_charge_adds_up",
 		"reservation_is_charged_once_settled", "failed_turn_never_charges_the_pool", "reservation_tokens_are_counts",
 		"reservation_request_id_once", "reservation_book_has_a_version", "reservation_estimate_policy_is_known",
-		"reservation_cost_has_a_basis",
+		"reservation_cost_has_a_basis", "reservation_receipt_is_whole", "reservation_receipt_is_never_negative",
+		"reservation_receipt_cap_belongs_to_capped", "reservation_estimate_tokens_have_a_policy",
+	},
+	"uncharged_turn": {
+		"uncharged_sequence_once", "uncharged_sequence_starts_at_one", "uncharged_outcome_tells_its_columns",
+		"refusal_reason_is_known", "refusal_estimate_has_a_minimum", "refusal_rooms_are_never_negative",
+		"refusal_cap_room_belongs_to_capped", "refusal_window_belongs_to_abuse", "refusal_book_has_a_version",
+		"refusal_is_told_once", "turn_ends_uncharged_once",
 	},
 	"extension": {"extension_request_id_once", "extension_reservation_exists", "extension_never_shrinks_a_hold"},
 	"ledger_entry": {
@@ -76,6 +83,14 @@ var constraints = map[string][]string{
 	"resource": {
 		"resource_id_once", "resource_organization_exists", "resource_kind_is_known", "resource_of_a_parent_is_a_device",
 		"resource_that_is_private_is_a_project",
+	},
+	"usage_watermark": {"usage_watermark_once", "usage_watermark_is_never_negative"},
+	"usage_day": {
+		"usage_day_once", "usage_day_holds_its_moments", "usage_day_tells_its_entries", "usage_day_tells_its_uncharged_turns",
+	},
+	"usage_rollup": {
+		"usage_rollup_once", "usage_rollup_dimension_is_known", "usage_rollup_counts_turns", "usage_rollup_counts_tokens",
+		"usage_rollup_sums_amounts",
 	},
 	"resource_count": {
 		"resource_count_once", "resource_count_organization_exists", "resource_count_kind_is_known",

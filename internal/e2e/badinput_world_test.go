@@ -70,7 +70,8 @@ func (w *world) renew(t *testing.T, request proto.Message) {
 	t.Helper()
 	w.renewed++
 	id, m := fmt.Sprintf("renewed-%d", w.renewed), request.ProtoReflect()
-	if field := m.Descriptor().Fields().ByName("request_id"); field != nil {
+	_, asks := request.(*meterv1.ExplainTurnRequest) // Of a request that there was.
+	if field := m.Descriptor().Fields().ByName("request_id"); field != nil && !asks {
 		set(m, field, id)
 	}
 	switch request := request.(type) {
@@ -134,6 +135,8 @@ func (w *world) turnSamples() []proto.Message {
 			OrganizationId: acme, MemberId: seat(0), State: meterv1.ReservationState_RESERVATION_STATE_HELD, PageSize: 10,
 		},
 		&meterv1.GetMeterRequest{OrganizationId: acme, MemberId: seat(0)},
+		&meterv1.ExplainTurnRequest{OrganizationId: acme, MemberId: seat(0), ReservationId: w.open[3].GetReservationId()},
+		&meterv1.ExplainTurnRequest{OrganizationId: acme, MemberId: seat(0), RequestId: "to-get"},
 	}
 }
 

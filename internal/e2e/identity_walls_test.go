@@ -95,6 +95,7 @@ func (g *guarded) tryHiddenPool(t *testing.T) {
 			}
 		}
 		g.tryHardStops(t, h)
+		g.tryReceipts(t, h)
 	}
 }
 

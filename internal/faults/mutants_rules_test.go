@@ -77,8 +77,8 @@ var mutantsOfRules = []mutant{
 	{
 		name: "refusal leaves a hold", breaks: "a turn that was refused holds what there was", file: "internal/meter/reserve.go",
 		edits: []edit{{
-			"\t\treturn Outcome{}, t.hardStop(minimum)\n",
-			"\t\tt.hold(r.HeldAllowance, r.HeldPool)\n\t\ts.keep(&t)\n\t\treturn Outcome{}, t.hardStop(minimum)\n",
+			"\t\treturn c.refused(s, t, t.hardStop(minimum))\n",
+			"\t\tt.hold(r.HeldAllowance, r.HeldPool)\n\t\ts.keep(&t)\n\t\treturn c.refused(s, t, t.hardStop(minimum))\n",
 		}},
 	},
 	{
@@ -102,7 +102,7 @@ var mutantsOfRules = []mutant{
 	},
 	{
 		name: "allowance not entered", breaks: "a charge to the allowance has no ledger entry", file: "internal/meter/settle.go",
-		edits: []edit{{"if c.Allowance > 0 {", "if c.Allowance > 0 && c.Pool > 0 {"}},
+		edits: []edit{{"if r.Charge.Allowance > 0 {", "if r.Charge.Allowance > 0 && r.Charge.Pool > 0 {"}},
 	},
 	{
 		name: "release applied again", breaks: "a release that is sent again counts again", file: "internal/meter/settle.go",

@@ -17,7 +17,7 @@ type answer struct {
 
 // needsOf are a batch's organizations, in the order in which they are locked, and the rows its commands must see.
 func needsOf(batch []*item) ([]string, meter.Needs) {
-	var needs meter.Needs
+	needs := meter.Needs{Again: slices.ContainsFunc(batch, func(it *item) bool { return it.applied })}
 	organizations := make([]string, 0, len(batch))
 	for _, it := range batch {
 		organizations = append(organizations, it.command.Organization())
@@ -31,6 +31,7 @@ func needsOf(batch []*item) ([]string, meter.Needs) {
 func apply(batch []*item, states map[string]*meter.State) ([]answer, error) {
 	answers := make([]answer, len(batch))
 	for i, it := range batch {
+		it.applied = true
 		outcome, err := applyOne(it.command, states[it.command.Organization()])
 		var refusal *meter.Refusal
 		if err != nil && !errors.As(err, &refusal) {

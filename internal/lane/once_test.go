@@ -257,9 +257,9 @@ func (p process) books() (b books) {
 		b.Reservations = append(b.Reservations, plain(r))
 	}
 	slices.SortFunc(b.Reservations, func(a, b meter.Reservation) int { return strings.Compare(a.RequestID, b.RequestID) })
-	entries, err := p.Entries(ctx, firm, 0, 100)
+	entries, err := p.Entries(ctx, meter.EntryQuery{OrganizationID: firm, Limit: 100})
 	must(p, err)
-	for _, e := range entries {
+	for _, e := range entries.Entries {
 		b.Entries = append(b.Entries, plainEntry(e))
 	}
 	changes, err := p.AccessChanges(ctx, firm, "", meter.UUID{}, 100)

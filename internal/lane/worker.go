@@ -15,6 +15,7 @@ type item struct {
 	queued  time.Time
 	number  int64         // In order of arrival at its lane.
 	begins  bool          // Whether it begins a turn; others end one, or are few.
+	applied bool          // Whether it was, by a try that may have been committed.
 	done    chan struct{} // Closed once outcome and err are set.
 	outcome meter.Outcome
 	err     error

@@ -17,6 +17,7 @@ func audit(t rapid.TB, f *firm) {
 	auditCharges(t, f)
 	auditHolds(t, f)
 	auditSeats(t, f)
+	auditUncharged(t, f)
 }
 
 // auditLedger checks the balance against its movements: balance = top-ups - refunds - pool charges, never below 0, the

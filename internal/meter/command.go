@@ -26,8 +26,17 @@ type OwnedResource struct {
 	ResourceKey
 }
 
+// Attempt names one call of Reserve: by its request id, which others may share, and the reservation that it would make.
+type Attempt struct {
+	OrganizationID, RequestID string
+	ID                        UUID
+}
+
 // Needs lists the rows that a batch of commands must see, beside their organizations and the plans these are on.
 type Needs struct {
+	// Again says that commands of the batch were tried before, and what became of that is not known. It is set before Need.
+	Again bool
+
 	Members         []Key   // By member id.
 	OtherMembers    []Key   // How many active members there are but the one named, counted as far as two.
 	Reservations    []IDKey // With their members and periods.
@@ -36,7 +45,8 @@ type Needs struct {
 	TopUps          []Key   // By request id, with what was refunded of them.
 	Refunds         []Key   // By request id.
 	AccessChanges   []IDKey
-	AuditHeads      []string // Of organizations, which need not exist; the empty one's is the service's own.
+	Attempts        []Attempt // Of Reserves that may have been refused, and that put on record, by an earlier try.
+	AuditHeads      []string  // Of organizations, which need not exist; the empty one's is the service's own.
 	Plans           []string
 	PriceBooks      []string
 	Resources       []OwnedResource

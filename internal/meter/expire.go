@@ -1,5 +1,11 @@
 package meter
 
+import (
+	"bytes"
+	"cmp"
+	"slices"
+)
+
 // Sweep gives back what is due in an organization and does nothing else: every batch begins by doing so. Its outcome is
 // empty.
 type Sweep struct{ OrganizationID string }
@@ -13,18 +19,23 @@ func (c Sweep) Need(*Needs) {}
 // Apply has nothing left to do.
 func (c Sweep) Apply(*State) (Outcome, error) { return Outcome{}, nil }
 
-// ExpireDue gives back every loaded hold that has lapsed, and answers how many. It runs before a batch's commands, so
+// ExpireDue gives back every loaded hold that has lapsed, in the order in which they did, and answers how many. It runs before a batch's commands, so
 // that a lapsed hold never stands in the way of a turn. An expiry is a release without tokens, made by the service.
 func (s *State) ExpireDue() int {
-	expired := 0
+	var due []Reservation
 	for _, id := range s.Reservations.Keys() {
 		if r, _ := s.Reservations.Get(id); r.due(s.Now) {
-			s.expire(r)
-			expired++
+			due = append(due, r)
 		}
 	}
+	slices.SortFunc(due, func(a, b Reservation) int {
+		return cmp.Or(a.ExpiresAt.Compare(b.ExpiresAt), bytes.Compare(a.ID[:], b.ID[:]))
+	})
+	for _, r := range due {
+		s.expire(r)
+	}
 	s.noteDue()
-	return expired
+	return len(due)
 }
 
 func (s *State) expire(r Reservation) {
@@ -33,7 +44,8 @@ func (s *State) expire(r Reservation) {
 		return
 	}
 	t.giveBack(r)
-	r.State, r.SettledAt = Expired, s.Now
+	r.State, r.SettledAt, r.Left = Expired, s.Now, t.remains()
+	s.uncharge(&t.org, Uncharged{Outcome: UnchargedExpired, MemberID: r.MemberID, ReservationID: r.ID})
 	s.keep(&t)
 	s.Reservations.Put(r.ID, r)
 }

@@ -28,6 +28,24 @@ type Entry struct {
 	Fingerprint    Fingerprint // Of the TopUp or Refund; zero for a charge.
 }
 
+// EntryQuery says which entries of a ledger to list, in order.
+type EntryQuery struct {
+	OrganizationID string
+	After          int64       // Only those with a greater sequence.
+	Span           Span        // Only those of this span; a zero end of it is open.
+	Kinds          []EntryKind // Only those of these kinds; empty: of every kind.
+	Limit          int
+}
+
+// Narrowed says whether entries are left out that lie between others.
+func (q EntryQuery) Narrowed() bool { return len(q.Kinds) > 0 || q.Span != Span{} }
+
+// EntryPage is a page of a ledger.
+type EntryPage struct {
+	Entries []Entry
+	Next    int64 // The sequence after which to go on; 0: there is no more.
+}
+
 // MovementKey names a top-up or a refund by its request id, which is unique among its kind.
 type MovementKey struct {
 	Kind      EntryKind

@@ -30,6 +30,7 @@ type firm struct {
 	movements    map[meter.MovementKey]meter.Entry
 	changes      map[meter.UUID]meter.AccessChange
 	entries      []meter.Entry
+	uncharged    []meter.Uncharged
 }
 
 // result is what a command came to: an outcome, or a refusal.
@@ -46,7 +47,7 @@ func newMemory() *memory {
 // refused command changed nothing, that rows are added or replaced as the rules say, and that all promises hold after.
 func (m *memory) apply(t rapid.TB, now time.Time, commands ...meter.Command) []result {
 	t.Helper()
-	var needs meter.Needs
+	needs := meter.Needs{Again: true} // What was sent before may be sent again.
 	for _, c := range commands {
 		c.Need(&needs)
 	}
@@ -69,7 +70,8 @@ func (m *memory) apply(t rapid.TB, now time.Time, commands ...meter.Command) []r
 
 func applyOne(t rapid.TB, s *meter.State, c meter.Command) result {
 	t.Helper()
-	before := pictureOf(s)
+	before, told := pictureOf(s), len(s.Uncharged())
+	known := maps.Clone(s.RefusedBefore)
 	outcome, err := c.Apply(s)
 	if err == nil {
 		return result{outcome: outcome}
@@ -81,6 +83,7 @@ func applyOne(t rapid.TB, s *meter.State, c meter.Command) result {
 	if after := pictureOf(s); !reflect.DeepEqual(before, after) {
 		t.Fatalf("%+v was refused with %v and left something behind:\nbefore %+v\nafter  %+v", c, err, before, after)
 	}
+	checkTold(t, s, c, refusal.Reason, known, s.Uncharged()[told:])
 	if !reflect.DeepEqual(outcome, meter.Outcome{}) {
 		t.Fatalf("%+v was refused with %v and has the outcome %+v", c, err, outcome)
 	}
@@ -118,6 +121,7 @@ func (m *memory) load(id string, now time.Time, n meter.Needs) *meter.State {
 	load(&s.Members, f.members, keysOf(id, n.Members)...)
 	load(&s.Extensions, f.extensions, keysOf(id, n.Extensions)...)
 	load(&s.Changes, f.changes, idsOf(id, n.AccessChanges)...)
+	f.loadRefused(s, n)
 	for _, memberID := range keysOf(id, n.OtherMembers) {
 		s.OtherMembers[memberID] = f.othersThan(memberID)
 	}
@@ -184,6 +188,7 @@ func (m *memory) save(t rapid.TB, id string, s *meter.State) {
 	save(t, f.movements, &s.Movements)
 	save(t, f.changes, &s.Changes)
 	f.entries = append(f.entries, s.Entries()...)
+	f.uncharged = append(f.uncharged, s.Uncharged()...)
 }
 
 // clone answers a store of its own with the same rows. Rows are never changed in place, so copying the maps will do.
@@ -194,6 +199,7 @@ func (m *memory) clone() *memory {
 			organization: maps.Clone(f.organization), members: maps.Clone(f.members), periods: maps.Clone(f.periods),
 			reservations: maps.Clone(f.reservations), extensions: maps.Clone(f.extensions),
 			movements: maps.Clone(f.movements), changes: maps.Clone(f.changes), entries: slices.Clone(f.entries),
+			uncharged: slices.Clone(f.uncharged),
 		}
 	}
 	return other
@@ -260,10 +266,12 @@ func idsOf(organizationID string, keys []meter.IDKey) (ids []meter.UUID) {
 	return ids
 }
 
-// pictureOf is all that a state holds, to be compared with what it held before.
+// pictureOf is all that a state holds but uncharged turns, to be compared with what it held before.
 func pictureOf(s *meter.State) []any {
+	organization, _ := s.Organization.Get(s.ID)
+	organization.UnchargedSequence = 0 // checkTold sees to what a refused turn leaves.
 	return []any{
-		rowsOf(&s.Organization), maps.Clone(s.Plans), rowsOf(&s.Members), rowsOf(&s.Periods), rowsOf(&s.Reservations),
+		organization, maps.Clone(s.Plans), rowsOf(&s.Members), rowsOf(&s.Periods), rowsOf(&s.Reservations),
 		rowsOf(&s.Extensions), rowsOf(&s.Movements), rowsOf(&s.Changes), maps.Clone(s.Requests), maps.Clone(s.RefundedOf),
 		maps.Clone(s.OtherMembers), slices.Clone(s.Entries()), s.Due, maps.Clone(s.BookVersions), maps.Clone(s.Books),
 	}

@@ -32,6 +32,7 @@ type Organization struct {
 	PriceBookID          string
 	Pool                 Pool
 	LedgerSequence       int64 // Number of the ledger's last entry; 0 while it has none.
+	UnchargedSequence    int64 // Number of the last turn that ended without an entry; 0 while there is none.
 
 	// NextDue is when to look for holds that fell due: no open one expires before it. Zero: none is open.
 	NextDue time.Time

@@ -34,6 +34,9 @@ func (c Reserve) Organization() string { return c.OrganizationID }
 func (c Reserve) Need(n *Needs) {
 	n.Members = append(n.Members, Key{c.OrganizationID, c.MemberID})
 	n.ReserveRequests = append(n.ReserveRequests, Key{c.OrganizationID, c.RequestID})
+	if n.Again {
+		n.Attempts = append(n.Attempts, Attempt{c.OrganizationID, c.RequestID, c.ReservationID})
+	}
 }
 
 // Apply is "Reserve: before a turn" of the semantics, in its order.
@@ -46,10 +49,10 @@ func (c Reserve) Apply(s *State) (Outcome, error) {
 		return Outcome{}, err
 	}
 	if err := t.mayStart(); err != nil {
-		return Outcome{}, err
+		return c.refused(s, t, err)
 	}
 	if err := t.abused(); err != nil {
-		return Outcome{}, err
+		return c.refused(s, t, err)
 	}
 	r, minimum, err := c.reservation(s, t)
 	if err != nil {
@@ -57,7 +60,7 @@ func (c Reserve) Apply(s *State) (Outcome, error) {
 	}
 	r.HeldAllowance, r.HeldPool = t.split(r.Estimate)
 	if r.HeldAllowance+r.HeldPool < minimum {
-		return Outcome{}, t.hardStop(minimum)
+		return c.refused(s, t, t.hardStop(minimum))
 	}
 	t.hold(r.HeldAllowance, r.HeldPool)
 	t.org.noteHold(r)
@@ -85,7 +88,7 @@ func (c Reserve) reservation(s *State, t seat) (r Reservation, minimum Micros, e
 	r = Reservation{
 		ID: c.ReservationID, MemberID: c.MemberID, RequestID: c.RequestID, Fingerprint: c.fingerprint(),
 		State: Held, Estimate: c.Estimate, Book: s.currentBook(t.org), Turn: c.Turn,
-		PeriodStart: t.period.Start, CreatedAt: t.now, ExpiresAt: expiry(t.now, c.TimeToLive),
+		PeriodStart: t.period.Start, CreatedAt: t.now, ExpiresAt: expiry(t.now, c.TimeToLive), Seen: t.sight(),
 	}
 	if c.Usage == nil {
 		return r, c.Minimum, nil
@@ -94,7 +97,7 @@ func (c Reserve) reservation(s *State, t seat) (r Reservation, minimum Micros, e
 	if err != nil {
 		return r, 0, err
 	}
-	r.Estimate, r.Policy = max(1, price), c.Usage.Policy
+	r.Estimate, r.Policy, r.Expected = max(1, price), c.Usage.Policy, c.Usage.Tokens
 	if c.Minimum == 0 {
 		return r, r.Estimate, nil
 	}

@@ -164,6 +164,7 @@ var views = map[string]func(*script, *request) answer{
 	"turn":    viewTurn,
 	"ledger":  viewLedger,
 	"changes": viewChanges,
+	"explain": viewExplained,
 }
 
 // meter mia, or meter mia from=2026-01-31T00:00:00Z for a period that ended.

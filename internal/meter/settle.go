@@ -106,8 +106,7 @@ func (c Release) cost(s *State, r Reservation, t seat) (Micros, CostBasis, error
 	}
 }
 
-// settle closes a reservation whose hold is back: it uses the charge, counts the tokens, and adds one ledger entry for
-// each layer that paid. The pool is drawn on after the allowance's entry, so that each entry tells the balance after it.
+// settle closes a reservation whose hold is back: it uses the charge, counts the tokens, and enters what became of it.
 func (s *State) settle(r Reservation, t seat, to ReservationState, c Charge, tokens TokenUsage) (Outcome, error) {
 	if err := t.charge(c); err != nil {
 		return Outcome{}, err
@@ -115,17 +114,31 @@ func (s *State) settle(r Reservation, t seat, to ReservationState, c Charge, tok
 	t.countTokens(tokens)
 	r.Late = r.State == Expired
 	r.State, r.SettledAt, r.Charge, r.Tokens = to, s.Now, c, tokens
-	entry := Entry{MemberID: r.MemberID, ReservationID: r.ID, RequestID: r.RequestID}
-	if c.Allowance > 0 {
-		entry.Kind, entry.Amount = EntryAllowanceCharge, c.Allowance
-		s.record(&t.org, entry)
-	}
-	if c.Pool > 0 {
-		t.draw(c.Pool)
-		entry.Kind, entry.Amount = EntryPoolCharge, c.Pool
-		s.record(&t.org, entry)
-	}
+	s.enter(&t, r)
+	r.Left = t.remains()
 	s.keep(&t)
 	s.Reservations.Put(r.ID, r)
 	return Outcome{Reservation: &r, Meter: t.meter()}, nil
+}
+
+// enter adds one ledger entry for each layer that paid for a turn; if none did, the turn is on record as uncharged. The pool
+// is drawn on after the allowance's entry, so that each entry tells the balance after it.
+func (s *State) enter(t *seat, r Reservation) {
+	entry := Entry{MemberID: r.MemberID, ReservationID: r.ID, RequestID: r.RequestID}
+	if r.Charge.Allowance > 0 {
+		entry.Kind, entry.Amount = EntryAllowanceCharge, r.Charge.Allowance
+		s.record(&t.org, entry)
+	}
+	if r.Charge.Pool > 0 {
+		t.draw(r.Charge.Pool)
+		entry.Kind, entry.Amount = EntryPoolCharge, r.Charge.Pool
+		s.record(&t.org, entry)
+	}
+	if r.Charge.Allowance == 0 && r.Charge.Pool == 0 {
+		outcome := UnchargedCommitted
+		if r.State == Released {
+			outcome = UnchargedReleased
+		}
+		s.uncharge(&t.org, Uncharged{Outcome: outcome, MemberID: r.MemberID, ReservationID: r.ID})
+	}
 }

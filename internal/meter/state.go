@@ -33,7 +33,11 @@ type State struct {
 	// AuditHead is the end of the organization's record, if a command needed it.
 	AuditHead AuditHead
 
+	// RefusedBefore are the attempts that were put on record; those of an earlier try of the batch, if there was one.
+	RefusedBefore map[UUID]bool
+
 	entries      []Entry
+	uncharged    []Uncharged
 	auditEntries []AuditEntry
 }
 
@@ -53,7 +57,7 @@ type Due struct {
 func NewState(id string, now time.Time) *State {
 	return &State{
 		ID: id, Now: now, Requests: map[string]UUID{}, RefundedOf: map[string]Micros{}, OtherMembers: map[string]int{},
-		Recounted: map[ResourceKind]int64{},
+		Recounted: map[ResourceKind]int64{}, RefusedBefore: map[UUID]bool{},
 	}
 }
 

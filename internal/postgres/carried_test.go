@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
 	"github.com/spillway-metering/spillway/internal/meter"
@@ -21,6 +22,7 @@ type carried struct {
 	rapid.TB
 	lane  lane
 	store *postgres.Store
+	conn  *pgx.Conn
 	plan  meter.Plan
 	state *meter.State
 }
@@ -161,15 +163,70 @@ func (c *carried) sameReads() {
 	}
 	c.sameTurns()
 	entries := pages(c, func(last meter.Entry, n int) ([]meter.Entry, error) {
-		return c.store.Entries(ctx, id, last.Sequence, n)
+		page, err := c.store.Entries(ctx, meter.EntryQuery{OrganizationID: id, After: last.Sequence, Limit: n})
+		return page.Entries, err
 	})
 	same(c, "Entries", entries, c.state.Entries())
+	c.sameUncharged()
 	changes := pages(c, func(last meter.AccessChange, n int) ([]meter.AccessChange, error) {
 		return c.store.AccessChanges(ctx, id, "", last.ID, n)
 	})
 	made := rowsOf(&c.state.Changes)
 	maps.DeleteFunc(made, func(_ meter.UUID, x meter.AccessChange) bool { return x.Before == x.After })
 	same(c, "AccessChanges", byKey(changes, func(x meter.AccessChange) meter.UUID { return x.ID }), made)
+}
+
+// sameUncharged compares the turns without an entry, and refusals as they are read by their request ids.
+func (c *carried) sameUncharged() {
+	c.Helper()
+	refused := map[string][]meter.Uncharged{}
+	for _, u := range c.state.Uncharged() {
+		if u.Refused != nil {
+			refused[u.Refused.RequestID] = append(refused[u.Refused.RequestID], u)
+		}
+	}
+	for request, want := range refused {
+		c.sameRefusals(request, want)
+	}
+	rows, err := c.conn.Query(within(c.lane), `SELECT sequence, at, outcome, member_id, coalesce(reservation_id, attempt_id)
+		FROM uncharged_turn WHERE organization_id = $1 ORDER BY sequence`, c.state.ID)
+	must(c, err)
+	stored, err := pgx.CollectRows(rows, pgx.RowToStructByPos[endRow])
+	must(c, err)
+	ends := make([]endRow, len(stored))
+	for i, u := range c.state.Uncharged() {
+		ends[i] = endRow{u.Sequence, u.At, int16(u.Outcome), u.MemberID, u.ReservationID}
+		if u.Refused != nil {
+			ends[i].ID = u.Refused.AttemptID
+		}
+		stored[i].At = stored[i].At.UTC()
+	}
+	same(c, "uncharged turns", stored, ends)
+}
+
+// sameRefusals compares the refused attempts of a request, as the story of a turn of each member has them.
+func (c *carried) sameRefusals(request string, all []meter.Uncharged) {
+	c.Helper()
+	of := map[string][]meter.Uncharged{}
+	for _, u := range all {
+		of[u.MemberID] = append(of[u.MemberID], u)
+	}
+	for member, want := range of {
+		record, err := c.store.Turn(within(c.lane), meter.TurnQuery{
+			OrganizationID: c.state.ID, MemberID: member, RequestID: request, Limit: 1000,
+		})
+		must(c, err)
+		same(c, "refusals of "+request, record.Refusals, want)
+	}
+}
+
+// endRow is an uncharged turn, or the attempt at one.
+type endRow struct {
+	Sequence int64
+	At       time.Time
+	Outcome  int16
+	Member   string
+	ID       meter.UUID
 }
 
 // sameTurns compares reservations as they are read one by one and listed: newest first.

@@ -24,6 +24,7 @@ INSERT INTO reservation (organization_id, reservation_id, member_id, request_id,
 		held_allowance_micros, held_pool_micros, period_start, created_at, expires_at, model, conversation_id, turn_id)
 	SELECT 'acme', ('00000000-0000-0000-0000-00000000000' || n)::uuid, 'ada', 'r' || n, '\x00', 10, 5, 5, now(), now(),
 		now() + interval '1 minute', '', '', '' FROM generate_series(1, 2) n;
+UPDATE reservation SET allowance_room_micros = 5, pool_available_micros = 70, access_kind = 2, access_cap_micros = 50, cap_used_micros = 20;
 INSERT INTO extension VALUES ('acme', 'x', '\x00', '00000000-0000-0000-0000-000000000001', now(), 5, now());
 INSERT INTO ledger_entry VALUES
 	('acme', 1, now(), 1, 100, 100, NULL, NULL, 'invoice', 't', NULL, '\x00'),
@@ -36,9 +37,17 @@ INSERT INTO audit_chain VALUES ('acme', 1);
 INSERT INTO resource VALUES ('acme', 1, 'plant', '', false, true, true, now()), ('acme', 2, 'press', 'plant', false, true, true, now()),
 	('acme', 3, 'secret', '', true, true, true, now());
 INSERT INTO resource_count VALUES ('acme', 1, 1);
+INSERT INTO usage_watermark VALUES ('acme', 3, 1);
+INSERT INTO usage_day VALUES ('acme', '2026-03-01', '2026-03-02', '2026-03-01', '2026-03-01 10:00', '2026-03-01 11:00', 1, 3, 1, 1, 70);
+INSERT INTO usage_rollup VALUES ('acme', 2, '2026-03-01', 'ada', 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1);
 INSERT INTO audit_entry VALUES
 	('acme', 1, now(), 'eve', 'dev', '', 'operator', '/x', 'q', 'ada', 1, '', '{}', '', '', 0, sha256('1')),
 	('acme', 2, now(), 'eve', 'dev', '', 'member', '/x', 'q', '', 2, '', '', 'no', 'other', 3, sha256('2'));
+INSERT INTO uncharged_turn VALUES ('acme', 1, now(), 1, 'ada', '00000000-0000-0000-0000-000000000002');
+INSERT INTO uncharged_turn VALUES ('acme', 2, now(), 4, 'ada', NULL, '00000000-0000-0000-0000-000000000003', 'n', 'POOL_EMPTY', 'large', '', '', NULL, 9, 8, 7, 6, 5, 2,
+		now(), now(), NULL, 'list', 1),
+	('acme', 3, now(), 4, 'ada', NULL, '00000000-0000-0000-0000-000000000004', 'a', 'ABUSE_LIMIT', '', '', '', NULL, NULL, NULL, 0, 0, NULL,
+		3, now(), now(), now(), NULL, NULL);
 `
 
 // impossible holds, by the constraint that refuses them, changes that make an impossible row of a possible one.
@@ -75,9 +84,10 @@ var impossible = map[string][]string{
 		`ALTER TABLE organization DROP CONSTRAINT pool_holds_are_covered;
 			UPDATE organization SET pool_balance_micros = -1, pool_held_micros = 0, pool_consumed_micros = 91`,
 	},
-	"pool_holds_are_covered":   {`UPDATE organization SET pool_held_micros = 71`, `UPDATE organization SET pool_held_micros = -1`},
-	"pool_lifetime_only_grows": {`UPDATE organization SET pool_refunded_micros = -1, pool_balance_micros = 81`},
-	"ledger_sequence_counts":   {`UPDATE organization SET ledger_sequence = -1`},
+	"pool_holds_are_covered":    {`UPDATE organization SET pool_held_micros = 71`, `UPDATE organization SET pool_held_micros = -1`},
+	"pool_lifetime_only_grows":  {`UPDATE organization SET pool_refunded_micros = -1, pool_balance_micros = 81`},
+	"ledger_sequence_counts":    {`UPDATE organization SET ledger_sequence = -1`},
+	"uncharged_sequence_counts": {`UPDATE organization SET uncharged_sequence = -1`},
 
 	"member_id_once":             {`INSERT INTO member SELECT * FROM member`},
 	"member_organization_exists": {`INSERT INTO member SELECT 'none', 'bob', '', '', '', 1, 1, NULL, 1, 0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0`},
@@ -148,6 +158,50 @@ var impossible = map[string][]string{
 		`UPDATE reservation SET state = 3, settled_at = now(), cost_basis = -1`,
 	},
 
+	"reservation_receipt_is_whole": {
+		`UPDATE reservation SET allowance_room_micros = NULL`, `UPDATE reservation SET access_kind = NULL, access_cap_micros = NULL`,
+		settledLeaves("NULL::bigint, 3, 0, 0"), settledLeaves("0, NULL::smallint, NULL::bigint, 0"),
+		`UPDATE reservation SET settled_pool_balance_micros = 1, settled_access_kind = 1, settled_access_cap_micros = 0,
+			settled_cap_used_micros = 0`,
+	},
+	"reservation_receipt_is_never_negative": {
+		`UPDATE reservation SET allowance_room_micros = -1`, `UPDATE reservation SET pool_available_micros = -1`,
+		`UPDATE reservation SET cap_used_micros = -1`, `UPDATE reservation SET access_kind = 3, access_cap_micros = -1`,
+		settledLeaves("-1, 1, 0, 0"), settledLeaves("0, 1, -1, 0"), settledLeaves("0, 1, 0, -1"),
+	},
+	"reservation_receipt_cap_belongs_to_capped": {
+		`UPDATE reservation SET access_kind = 0`, `UPDATE reservation SET access_kind = 4`, `UPDATE reservation SET access_kind = 1`,
+		`UPDATE reservation SET access_cap_micros = 0`, settledLeaves("0, 2, 0, 0"), settledLeaves("0, 3, 1, 0"), settledLeaves("0, 4, 0, 0"),
+	},
+	"reservation_estimate_tokens_have_a_policy": {`UPDATE reservation SET estimate_tokens = '{}'`},
+
+	"uncharged_sequence_once":          {`INSERT INTO uncharged_turn SELECT * FROM uncharged_turn`},
+	"uncharged_sequence_starts_at_one": {ended(0, 2, "gen_random_uuid()", "NULL")},
+	"turn_ends_uncharged_once":         {ended(4, 1, "'00000000-0000-0000-0000-000000000002'", "NULL")},
+	"refusal_is_told_once":             {refused("sequence = 4")},
+	"refusal_reason_is_known":          {refused("reason = 'BAD_MOOD'")},
+	"refusal_window_belongs_to_abuse":  {refused("window_closes_at = now()"), refused("reason = 'ABUSE_LIMIT'")},
+	"refusal_estimate_has_a_minimum": {
+		refused("estimate_micros = NULL"), refused("minimum_micros = NULL"), refused("minimum_micros = 0"), refused("minimum_micros = 10"),
+	},
+	"refusal_rooms_are_never_negative": {
+		refused("allowance_room_micros = -1"), refused("pool_available_micros = -1"), refused("cap_room_micros = -1"),
+	},
+	"refusal_cap_room_belongs_to_capped": {
+		refused("access_kind = 0"), refused("access_kind = 4"), refused("access_kind = 3"), refused("cap_room_micros = NULL"),
+	},
+	"refusal_book_has_a_version": {
+		refused("price_book_id = NULL"), refused("price_book_version = NULL"), refused("price_book_version = 0"),
+	},
+	"uncharged_outcome_tells_its_columns": {
+		ended(4, 0, "gen_random_uuid()", "NULL"), ended(4, 5, "gen_random_uuid()", "NULL"), ended(4, 3, "NULL", "NULL"),
+		ended(4, 3, "gen_random_uuid()", "gen_random_uuid()"), ended(4, 4, "NULL", "gen_random_uuid()"),
+		refused("reservation_id = gen_random_uuid()"), refused("attempt_id = NULL"), refused("request_id = NULL"), refused("reason = NULL"),
+		refused("model = NULL"), refused("conversation_id = NULL"), refused("turn_id = NULL"), refused("allowance_room_micros = NULL"),
+		refused("pool_available_micros = NULL"), refused("access_kind = NULL"), refused("period_start = NULL"), refused("resets_at = NULL"),
+		refused("outcome = 2"),
+	},
+
 	"price_book_version_once":            {book(1, 1, 0, "[]")},
 	"price_book_version_starts_at_one":   {book(0, 1, 0, "[]"), book(-1, 1, 0, "[]")},
 	"price_book_unit_is_known":           {book(2, 0, 0, "[]"), book(2, 3, 0, "[]")},
@@ -214,6 +268,26 @@ func entry(sequence, kind int, request, topUp string) string {
 		`, 1, 1, NULL, NULL, '', ` + request + `, ` + topUp + `, '\x00')`
 }
 
+// settledLeaves settles a turn that leaves a balance, an access with its cap, and what of that is used.
+func settledLeaves(balance string) string {
+	return `UPDATE reservation SET state = 4, settled_at = now(), (settled_pool_balance_micros, settled_access_kind,
+		settled_access_cap_micros, settled_cap_used_micros) = (SELECT ` + balance + `)`
+}
+
+// ended adds a turn that ended uncharged.
+func ended(sequence, outcome int, reservation, attempt string) string {
+	return `INSERT INTO uncharged_turn VALUES ('acme', ` + digits(sequence) + `, now(), ` + digits(outcome) + `, 'ada', ` + reservation +
+		`, ` + attempt + `)`
+}
+
+// refused adds the refusal that is there once more, with a change, and unless that is its attempt under another.
+func refused(change string) string {
+	return `CREATE TEMPORARY TABLE another AS SELECT * FROM uncharged_turn WHERE sequence = 2;
+		UPDATE another SET sequence = 4` + map[bool]string{true: ``, false: `, attempt_id = gen_random_uuid()`}[change == "sequence = 4" ||
+		change == "attempt_id = NULL"] + `; UPDATE another SET ` + change + `;
+		INSERT INTO uncharged_turn SELECT * FROM another`
+}
+
 // change adds a change of access from none.
 func change(member string, kind, limit int) string {
 	return `INSERT INTO access_change VALUES ('acme', gen_random_uuid(), ` + member + `, now(), '', 1, 0, ` + digits(kind) +
@@ -238,7 +312,7 @@ func TestImpossibleRowsAreRefused(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, open(t))
 	exec(t, conn, possibleRows)
-	for constraint, changes := range impossible {
+	for constraint, changes := range everyImpossible() {
 		for _, sql := range changes {
 			_, err := conn.Exec(within(t), sql)
 			if got := constraintOf(err); got != constraint {
@@ -272,7 +346,7 @@ func TestEveryConstraintIsTested(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(names)
-	if tested := slices.Sorted(maps.Keys(impossible)); !slices.Equal(names, tested) {
+	if tested := slices.Sorted(maps.Keys(everyImpossible())); !slices.Equal(names, tested) {
 		t.Errorf("the database has\n%s\nand tested are\n%s", strings.Join(names, "\n"), strings.Join(tested, "\n"))
 	}
 }
@@ -283,10 +357,11 @@ func TestRecordsAreAppendOnly(t *testing.T) {
 	conn := connect(t, open(t))
 	exec(t, conn, possibleRows)
 	for table, record := range map[string]struct{ at, conflict, truncate string }{
-		"ledger_entry":  {"at", "(organization_id, sequence) DO UPDATE SET amount_micros = 1", "TRUNCATE organization CASCADE"},
-		"access_change": {"at", "(organization_id, change_id) DO UPDATE SET actor = ''", "TRUNCATE organization CASCADE"},
-		"audit_entry":   {"at", "(organization_id, sequence) DO UPDATE SET subject = ''", "TRUNCATE audit_entry, plan CASCADE"},
-		"price_book":    {"created_at", "(price_book_id, version) DO UPDATE SET models = '[]'", "TRUNCATE price_book, plan CASCADE"},
+		"ledger_entry":   {"at", "(organization_id, sequence) DO UPDATE SET amount_micros = 1", "TRUNCATE organization CASCADE"},
+		"access_change":  {"at", "(organization_id, change_id) DO UPDATE SET actor = ''", "TRUNCATE organization CASCADE"},
+		"uncharged_turn": {"at", "(organization_id, sequence) DO UPDATE SET member_id = ''", "TRUNCATE uncharged_turn, plan CASCADE"},
+		"audit_entry":    {"at", "(organization_id, sequence) DO UPDATE SET subject = ''", "TRUNCATE audit_entry, plan CASCADE"},
+		"price_book":     {"created_at", "(price_book_id, version) DO UPDATE SET models = '[]'", "TRUNCATE price_book, plan CASCADE"},
 	} {
 		before := one[int](t, conn, "SELECT count(*) FROM "+table)
 		for _, sql := range []string{

@@ -21,6 +21,12 @@ func (s *Store) BooksInMemory() int {
 	return len(s.books.tables)
 }
 
+// InChunksOf makes a roller take so many rows of each source at a time.
+func (r *Roller) InChunksOf(rows int64) *Roller {
+	r.chunk = rows
+	return r
+}
+
 // LoadStatements are the statements of a load by name, but for begin.
 func (s *Store) LoadStatements() map[string]string {
 	return map[string]string{
@@ -41,6 +47,7 @@ func (s *Store) LoadStatements() map[string]string {
 		"recountResources":   recountResources,
 		"beginAuditChains":   beginAuditChains,
 		"loadAuditChains":    loadAuditChains,
+		"loadRefusals":       loadRefusals,
 	}
 }
 
@@ -64,5 +71,7 @@ func (s *Store) SaveStatements() map[string]string {
 		"upsertResourceCounts":      upsertResourceCounts,
 		"insertAuditEntry":          insertAuditEntry,
 		"updateAuditChains":         updateAuditChains,
+		"insertUncharged":           insertUncharged,
+		"insertRefusals":            insertRefusals,
 	}
 }

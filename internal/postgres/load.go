@@ -139,6 +139,7 @@ func (l *loader) queue(n meter.Needs, met acquaintance) {
 	l.queueKeys(loadTopUps, n.TopUps, l.readMovements)
 	l.queueKeys(loadRefunds, n.Refunds, l.readMovements)
 	l.queueIDs(loadAccessChanges, n.AccessChanges, l.readAccessChanges)
+	l.queueRefusals(n.Attempts)
 	l.queueQuota(n)
 	l.queueAuditChains(n.AuditHeads)
 }

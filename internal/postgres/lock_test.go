@@ -118,8 +118,9 @@ func untilKept(l lane, commands []meter.Command) (err error) {
 // gapless holds a firm's ledger to that many entries, numbered from 1, each with the balance after it.
 func gapless(t testing.TB, store *postgres.Store, id string, want int) {
 	t.Helper()
-	entries, err := store.Entries(within(t), id, 0, want+1)
+	page, err := store.Entries(within(t), meter.EntryQuery{OrganizationID: id, Limit: want + 1})
 	must(t, err)
+	entries := page.Entries
 	if len(entries) != want {
 		t.Errorf("%s has %d entries, not %d", id, len(entries), want)
 	}

@@ -59,13 +59,15 @@ func openAt(t testing.TB, config postgres.Config) *postgres.Store {
 type lane struct {
 	testing.TB
 	*postgres.Session
+
+	again bool // Whether what it carries may have been carried before.
 }
 
 func newLane(t testing.TB, store *postgres.Store) lane {
 	t.Helper()
 	session := store.NewSession()
 	t.Cleanup(session.Close)
-	return lane{t, session}
+	return lane{TB: t, Session: session}
 }
 
 // answer is what a command came to.
@@ -77,7 +79,7 @@ type answer struct {
 // load opens a transaction with all that commands need.
 func (l lane) load(commands ...meter.Command) (map[string]*meter.State, error) {
 	l.Helper()
-	var needs meter.Needs
+	needs := meter.Needs{Again: l.again}
 	var organizations []string
 	for _, c := range commands {
 		organizations = append(organizations, c.Organization())

@@ -38,6 +38,7 @@ var accessPaths = map[string]string{
 	"recountResources":   "resource_id_once(organization_id)",
 	"beginAuditChains":   "",
 	"loadAuditChains":    "audit_chain_once(organization_id)",
+	"loadRefusals":       "refusal_is_told_once(request_id organization_id attempt_id)",
 
 	"insertOrganization":        "",
 	"updateOrganizationProfile": "organization_id_once(organization_id)",
@@ -56,6 +57,8 @@ var accessPaths = map[string]string{
 	"upsertResourceCounts":      "",
 	"insertAuditEntry":          "",
 	"updateAuditChains":         "audit_chain_once(organization_id)",
+	"insertUncharged":           "",
+	"insertRefusals":            "",
 }
 
 // filters are what may be tested on rows that an index found, since no index condition could say it.
@@ -89,6 +92,8 @@ INSERT INTO resource SELECT 'firm' || n % 201, 1 + n % 3, 'thing' || n, CASE WHE
 	n % 6 = 2, true, n % 4 > 0, now() FROM generate_series(0, 10000) n;
 INSERT INTO resource_count SELECT 'firm' || n, k, 5 FROM generate_series(0, 200) n, generate_series(1, 3) k;
 INSERT INTO audit_chain SELECT 'firm' || n FROM generate_series(0, 200) n;
+INSERT INTO uncharged_turn SELECT 'firm' || CASE WHEN n % 2 = 0 THEN 0 ELSE n % 201 END, n + 1, now(), 4, 'ada', NULL, gen_random_uuid(),
+	'r' || n / 4, 'POOL_EMPTY', '', '', '', NULL, 9, 9, 0, 0, NULL, 3, now(), now(), NULL, NULL, NULL FROM generate_series(0, 20000) n;
 `
 
 func TestPlansGoByIndex(t *testing.T) {

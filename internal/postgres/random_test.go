@@ -17,17 +17,19 @@ func TestWhatIsSavedIsWhatIsLoaded(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	l := newLane(t, store)
+	l.again = true
 	prices := newShelf()
 	for n := range 3 {
 		prices.put(t, store, bookOf(bookID(n+1), price.Rates{Input: rate(1), Output: rate(n)}))
 	}
+	conn := connect(t, store)
 	firms := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		firms++
 		start, err := store.SetClock(within(t), time.Date(2026, 1, 20, 12, 0, 0, 0, time.UTC))
 		must(rt, err)
 		id := fmt.Sprintf("firm%d", firms)
-		c := &carried{TB: rt, lane: l, store: store, state: meter.NewState(id, start)}
+		c := &carried{TB: rt, lane: l, store: store, conn: conn, state: meter.NewState(id, start)}
 		c.state.BookVersions, c.state.Books = prices.versions, prices.tables
 		plan := teamPlan()
 		plan.ID = "plan of " + id
@@ -177,7 +179,7 @@ func drawModel(rt *rapid.T) string {
 
 func drawLabels(rt *rapid.T) map[string]string {
 	if rapid.Bool().Draw(rt, "labelled") {
-		return map[string]string{"team": "größe \"1\"", "empty": ""}
+		return map[string]string{"team": "größe \"1\"", "empty": "", `a=\`: `b=`, `a`: rapid.SampledFrom([]string{"", "=", "b"}).Draw(rt, "label")}
 	}
 	return nil
 }

@@ -25,12 +25,12 @@ const (
 	readReservation = `SELECT ` + reservationColumns + ` FROM reservation r
 		WHERE r.organization_id = $1 AND r.reservation_id = $2`
 	readReservations = `SELECT ` + reservationColumns + ` FROM reservation r
-		WHERE r.organization_id = $1 AND r.reservation_id < $2 AND ($3 = '' OR r.member_id = $3)
-			AND ($4::smallint = 0 OR r.state = $4)
-		ORDER BY r.reservation_id DESC LIMIT $5`
+		WHERE r.organization_id = $1 AND r.reservation_id < $2 AND ($3::smallint = 0 OR r.state = $3)
+		ORDER BY r.reservation_id DESC LIMIT $4`
+	readReservationsOf = `SELECT ` + reservationColumns + ` FROM reservation r
+		WHERE r.organization_id = $1 AND r.reservation_id < $2 AND ($3::smallint = 0 OR r.state = $3) AND r.member_id = $5
+		ORDER BY r.reservation_id DESC LIMIT $4`
 
-	readEntries = `SELECT ` + entryColumns + ` FROM ledger_entry l
-		WHERE l.organization_id = $1 AND l.sequence > $2 ORDER BY l.sequence LIMIT $3`
 	readAccessChanges = `SELECT c.change_id, c.member_id, c.at, c.actor, c.before_kind, c.before_cap_micros, c.after_kind,
 			c.after_cap_micros
 		FROM access_change c WHERE c.organization_id = $1 AND ($2 = '' OR c.member_id = $2) AND c.change_id > $3
@@ -97,12 +97,26 @@ func (s *Store) Member(ctx context.Context, organizationID, memberID string) (me
 	return meter.ViewOf(f.organization, f.plan, m, f.now), nil
 }
 
-func (s *Store) seat(ctx context.Context, organizationID, memberID string) (f firm, m meter.Member, err error) {
+func (s *Store) seat(ctx context.Context, organizationID, memberID string) (firm, meter.Member, error) {
+	f, m, err := s.seatIn(ctx, s.readers, organizationID, memberID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = s.noMember(ctx, err, organizationID, memberID)
+	}
+	return f, m, err
+}
+
+// asked is what answers a query: all readers, or one in a transaction.
+type asked interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// seatIn is a seat as it stands in what is asked.
+func (s *Store) seatIn(ctx context.Context, in asked, organizationID, memberID string) (f firm, m meter.Member, err error) {
 	var row organizationRow
 	targets := append(append([]any{instant{&f.now}}, row.targets()...), planTargets(&f.plan)...)
-	err = s.readers.QueryRow(ctx, s.sql.seat, organizationID, memberID).Scan(append(targets, memberTargets(&m)...)...)
+	err = in.QueryRow(ctx, s.sql.seat, organizationID, memberID).Scan(append(targets, memberTargets(&m)...)...)
 	if err != nil {
-		return f, m, s.noMember(ctx, err, organizationID, memberID)
+		return f, m, fault(err)
 	}
 	f.organization, err = row.organization()
 	return f, m, err
@@ -125,19 +139,13 @@ func (s *Store) Reservations(ctx context.Context, q meter.ReservationQuery) ([]m
 	if q.Before == (meter.UUID{}) {
 		q.Before = lastUUID
 	}
-	rows, err := list(ctx, s, reservationTargets, readReservations, q.OrganizationID, q.Before, q.MemberID, int16(q.State),
-		q.Limit)
+	sql, args := readReservations, []any{q.OrganizationID, q.Before, int16(q.State), q.Limit}
+	if q.MemberID != "" {
+		sql, args = readReservationsOf, append(args, q.MemberID)
+	}
+	rows, err := list(ctx, s, reservationTargets, sql, args...)
 	if err != nil || len(rows) == 0 {
 		return nil, s.orNoOrganization(ctx, err, q.OrganizationID)
-	}
-	return rows, nil
-}
-
-// Entries lists an organization's ledger in order of sequence.
-func (s *Store) Entries(ctx context.Context, organizationID string, after int64, limit int) ([]meter.Entry, error) {
-	rows, err := list(ctx, s, entryTargets, readEntries, organizationID, after, limit)
-	if err != nil || len(rows) == 0 {
-		return nil, s.orNoOrganization(ctx, err, organizationID)
 	}
 	return rows, nil
 }
@@ -163,9 +171,20 @@ func (s *Store) AccessChanges(
 
 // list reads all rows of a query.
 func list[R any](ctx context.Context, s *Store, targets func(*R) []any, sql string, args ...any) ([]R, error) {
-	rows, err := s.readers.Query(ctx, sql, args...)
+	all, err := collect(ctx, s.readers, targets, sql, args...)
+	return all, fault(err)
+}
+
+// querier is what a query is sent to: the readers, or a transaction of one.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// collect is list wherever the query is sent, with the database's error as it is.
+func collect[R any](ctx context.Context, q querier, targets func(*R) []any, sql string, args ...any) ([]R, error) {
+	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, fault(err)
+		return nil, err
 	}
 	defer rows.Close()
 	var all []R
@@ -177,7 +196,7 @@ func list[R any](ctx context.Context, s *Store, targets func(*R) []any, sql stri
 		all = append(all, r)
 		return nil
 	})
-	return all, fault(err)
+	return all, err
 }
 
 // orMissing turns a query without a row into a refusal.

@@ -30,6 +30,7 @@ var rights = map[string]string{
 	"extension":        added,
 	"plan":             changed, "organization": changed, "member": changed, "member_period": changed, "reservation": changed,
 	"resource": changed, "resource_count": changed,
+	"usage_watermark": changed, "usage_day": changed, "usage_rollup": changed,
 	"audit_chain": changed, "test_clock": changed,
 }
 

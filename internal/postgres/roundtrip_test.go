@@ -14,7 +14,8 @@ var kinds = map[string]func(t testing.TB, n int) meter.Command{
 	"Reserve": func(_ testing.TB, n int) meter.Command {
 		return reserve(firm, seat(n), fmt.Sprint("reserve", n), 100, time.Hour)
 	},
-	"Commit": func(_ testing.TB, n int) meter.Command { return commit(turn("commit", n), 50) },
+	"Commit":              func(_ testing.TB, n int) meter.Command { return commit(turn("commit", n), 50) },
+	"Commit at no charge": func(_ testing.TB, n int) meter.Command { return commit(turn("free", n), 0) },
 	"Reserve by usage": func(_ testing.TB, n int) meter.Command {
 		return reserveUsage(firm, seat(n), fmt.Sprint("usage", n), meter.EstimateUsage{
 			Tokens: meter.TokenUsage{Input: 10, Output: 5}, MaxOutput: 5, Policy: meter.EstimateMaximum,
@@ -75,7 +76,7 @@ func TestABatchIsTwoRoundTrips(t *testing.T) {
 	const each = 20
 	var commands []meter.Command
 	for n := range 3 * each {
-		commands = append(commands, turn("commit", n), turn("tokens", n), turn("release", n), turn("extend", n),
+		commands = append(commands, turn("commit", n), turn("tokens", n), turn("release", n), turn("extend", n), turn("free", n),
 			meter.PutMember{OrganizationID: firm, MemberID: fmt.Sprint("leaver", n%each), Role: meter.RoleMember})
 	}
 	l.do(commands...)

@@ -39,6 +39,7 @@ func (w *saver) queue() {
 	w.reservations()
 	w.extensions()
 	w.entries()
+	w.uncharged()
 	w.accessChanges()
 	w.resources()
 	w.auditEntries()
@@ -73,7 +74,7 @@ func (w *saver) organizations() {
 
 // profileChanged says whether more changed than what a turn changes.
 func profileChanged(a, b meter.Organization) bool {
-	b.Pool, b.LedgerSequence, b.NextDue = a.Pool, a.LedgerSequence, a.NextDue
+	b.Pool, b.LedgerSequence, b.UnchargedSequence, b.NextDue = a.Pool, a.LedgerSequence, a.UnchargedSequence, a.NextDue
 	return a != b
 }
 

@@ -20,9 +20,10 @@ const (
 
 	updateOrganizations = `UPDATE organization o SET pool_balance_micros = v.balance, pool_held_micros = v.held,
 			pool_purchased_micros = v.purchased, pool_refunded_micros = v.refunded, pool_consumed_micros = v.consumed,
-			ledger_sequence = v.sequence, next_due_at = v.next_due
+			ledger_sequence = v.sequence, uncharged_sequence = v.uncharged, next_due_at = v.next_due
 		FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-			$8::timestamptz[]) AS v (organization_id, balance, held, purchased, refunded, consumed, sequence, next_due)
+			$8::bigint[], $9::timestamptz[]) AS v (organization_id, balance, held, purchased, refunded, consumed, sequence,
+			uncharged, next_due)
 		WHERE o.organization_id = v.organization_id`
 
 	insertMember = `INSERT INTO member (organization_id, member_id, display_name, email, avatar_url, role, state,
@@ -54,15 +55,19 @@ const (
 
 	insertReservations = `INSERT INTO reservation (organization_id, reservation_id, member_id, request_id,
 			request_fingerprint, estimate_micros, held_allowance_micros, held_pool_micros, period_start, created_at, expires_at,
-			model, conversation_id, turn_id, labels, price_book_id, price_book_version, estimate_policy)
+			model, conversation_id, turn_id, labels, price_book_id, price_book_version, estimate_policy, estimate_tokens,
+			allowance_room_micros, pool_available_micros, access_kind, access_cap_micros, cap_used_micros)
 		SELECT v.organization_id, v.reservation_id, v.member_id, v.request_id, v.request_fingerprint, v.estimate,
 			v.held_allowance, v.held_pool, v.period_start, $1::timestamptz, v.expires_at, v.model, v.conversation_id, v.turn_id,
-			v.labels, v.price_book_id, v.price_book_version, v.estimate_policy
+			v.labels, v.price_book_id, v.price_book_version, v.estimate_policy, v.estimate_tokens, v.allowance_room,
+			v.pool_available, v.access_kind, v.access_cap, v.cap_used
 		FROM unnest($2::text[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], $8::bigint[], $9::bigint[],
 			$10::timestamptz[], $11::timestamptz[], $12::text[], $13::text[], $14::text[], $15::jsonb[], $16::text[],
-			$17::bigint[], $18::smallint[]) AS v (organization_id, reservation_id, member_id, request_id, request_fingerprint,
+			$17::bigint[], $18::smallint[], $19::jsonb[], $20::bigint[], $21::bigint[], $22::smallint[], $23::bigint[],
+			$24::bigint[]) AS v (organization_id, reservation_id, member_id, request_id, request_fingerprint,
 			estimate, held_allowance, held_pool, period_start, expires_at, model, conversation_id, turn_id, labels,
-			price_book_id, price_book_version, estimate_policy)`
+			price_book_id, price_book_version, estimate_policy, estimate_tokens, allowance_room, pool_available, access_kind,
+			access_cap, cap_used)`
 
 	updateExtended = `UPDATE reservation r SET estimate_micros = v.estimate, held_allowance_micros = v.held_allowance,
 			held_pool_micros = v.held_pool, expires_at = v.expires_at
@@ -74,12 +79,13 @@ const (
 			allowance_micros = v.allowance, pool_micros = v.pool, overrun_micros = v.overrun, input_tokens = v.input,
 			cached_input_tokens = v.cached_input, cache_write_tokens = v.cache_write, output_tokens = v.output,
 			reasoning_tokens = v.reasoning, late = v.late, release_reason = v.reason,
-			cost_basis = v.basis
+			cost_basis = v.basis, settled_pool_balance_micros = v.pool_balance, settled_access_kind = v.access_kind,
+			settled_access_cap_micros = v.access_cap, settled_cap_used_micros = v.cap_used
 		FROM unnest($2::text[], $3::uuid[], $4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
 			$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::boolean[], $15::text[],
-			$16::smallint[])
+			$16::smallint[], $17::bigint[], $18::smallint[], $19::bigint[], $20::bigint[])
 			AS v (organization_id, reservation_id, state, actual, allowance, pool, overrun, input, cached_input, cache_write,
-			output, reasoning, late, reason, basis)
+			output, reasoning, late, reason, basis, pool_balance, access_kind, access_cap, cap_used)
 		WHERE r.organization_id = v.organization_id AND r.reservation_id = v.reservation_id`
 
 	insertExtension = `INSERT INTO extension (organization_id, request_id, request_fingerprint, reservation_id, at,
@@ -129,6 +135,7 @@ func (w *saver) hotOrganizations(rows []meter.Organization) {
 		column(rows, func(o row) int64 { return int64(o.Pool.Refunded) }),
 		column(rows, func(o row) int64 { return int64(o.Pool.Consumed) }),
 		column(rows, func(o row) int64 { return o.LedgerSequence }),
+		column(rows, func(o row) int64 { return o.UnchargedSequence }),
 		column(rows, func(o row) *time.Time { return orNull(o.NextDue) }))
 }
 
@@ -194,7 +201,13 @@ func (w *saver) queueReservations(rows []owned[meter.Reservation]) {
 		column(rows, func(r row) any { return labelsOrNull(r.row.Turn.Labels) }),
 		column(rows, func(r row) string { return r.row.Book.ID }),
 		column(rows, func(r row) int64 { return r.row.Book.Version }),
-		column(rows, func(r row) int16 { return int16(r.row.Policy) }))
+		column(rows, func(r row) int16 { return int16(r.row.Policy) }),
+		column(rows, func(r row) any { return expectedOrNull(&r.row) }),
+		column(rows, func(r row) int64 { return int64(r.row.Seen.AllowanceRoom) }),
+		column(rows, func(r row) int64 { return int64(r.row.Seen.PoolAvailable) }),
+		column(rows, func(r row) int16 { return int16(r.row.Seen.Access.Kind) }),
+		column(rows, func(r row) int64 { return int64(r.row.Seen.Access.Cap) }),
+		column(rows, func(r row) int64 { return int64(r.row.Seen.CapUsed) }))
 }
 
 func labelsOrNull(labels map[string]string) any {
@@ -202,6 +215,14 @@ func labelsOrNull(labels map[string]string) any {
 		return nil
 	}
 	return labels
+}
+
+// expectedOrNull are the tokens that an estimate was the price of.
+func expectedOrNull(r *meter.Reservation) any {
+	if r.Policy == 0 {
+		return nil
+	}
+	return (*tokensColumn)(&r.Expected)
 }
 
 func (w *saver) queueExtended(rows []owned[meter.Reservation]) {
@@ -238,7 +259,11 @@ func (w *saver) queueSettled(rows []owned[meter.Reservation]) {
 		column(rows, func(r row) int64 { return r.row.Tokens.Reasoning }),
 		column(rows, func(r row) bool { return r.row.Late }),
 		column(rows, func(r row) string { return r.row.Reason }),
-		column(rows, func(r row) int16 { return int16(r.row.Basis) }))
+		column(rows, func(r row) int16 { return int16(r.row.Basis) }),
+		column(rows, func(r row) int64 { return int64(r.row.Left.PoolBalance) }),
+		column(rows, func(r row) int16 { return int16(r.row.Left.Access.Kind) }),
+		column(rows, func(r row) int64 { return int64(r.row.Left.Access.Cap) }),
+		column(rows, func(r row) int64 { return int64(r.row.Left.CapUsed) }))
 }
 
 func (w *saver) queueEntries(rows []owned[meter.Entry]) {

@@ -1,7 +1,7 @@
 package rpc
 
 import (
-	"strconv"
+	"fmt"
 
 	"github.com/google/uuid"
 
@@ -40,7 +40,19 @@ func poolMessage(o meter.Organization) *meterv1.Pool {
 	}
 }
 
-func entryKey(e meter.Entry) string { return strconv.FormatInt(e.Sequence, 10) }
+// entryQuery is what a request asks of a ledger. Its page tokens are bound to all of it.
+func entryQuery(in *meterv1.ListLedgerEntriesRequest) (listing, meter.EntryQuery, error) {
+	span, err := spanOf(in.GetFrom(), in.GetTo())
+	if err != nil {
+		return "", meter.EntryQuery{}, err
+	}
+	kinds := each(in.GetKinds(), number[meter.EntryKind, meterv1.LedgerEntryKind])
+	l := list("ListLedgerEntries", in.GetOrganizationId(), span.Start.String(), span.End.String(), fmt.Sprint(kinds))
+	after, err := l.afterSequence(in)
+	return l, meter.EntryQuery{
+		OrganizationID: in.GetOrganizationId(), After: after, Span: span, Kinds: kinds, Limit: pageSize(in),
+	}, err
+}
 
 func entryMessages(organizationID string, entries []meter.Entry) []*meterv1.LedgerEntry {
 	return each(entries, func(e meter.Entry) *meterv1.LedgerEntry { return entryMessage(organizationID, e) })

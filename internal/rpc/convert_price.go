@@ -7,15 +7,16 @@ import (
 )
 
 func quoteMessage(q price.Quote, unit meter.Unit) *meterv1.QuoteResponse {
-	out := &meterv1.QuoteResponse{
+	return &meterv1.QuoteResponse{
 		AmountMicros: int64(q.Amount), Unit: number[meterv1.Unit](unit), PriceBookId: q.BookID, PriceBookVersion: q.Version,
 		Model: q.Model, AboveInputTokens: q.AboveInputTokens, ValidFrom: moment(q.ValidFrom),
+		Parts: each(q.Parts, partMessage),
 	}
-	for _, p := range q.Parts {
-		out.Parts = append(out.Parts, &meterv1.QuotePart{
-			TokenClass: meterv1.TokenClass(p.Class), //nolint:gosec // There are five.
-			Tokens:     p.Tokens, RatePerMillion: p.Rate.String(), Amount: p.AmountText(),
-		})
+}
+
+func partMessage(p price.Part) *meterv1.QuotePart {
+	return &meterv1.QuotePart{
+		TokenClass: meterv1.TokenClass(p.Class), //nolint:gosec // There are five.
+		Tokens:     p.Tokens, RatePerMillion: p.Rate.String(), Amount: p.AmountText(),
 	}
-	return out
 }

@@ -58,9 +58,19 @@ var numbers = map[protoreflect.EnumDescriptor]map[protoreflect.Name]int16{
 		"TOKEN_CLASS_CACHE_WRITE": int16(price.CacheWrite), "TOKEN_CLASS_OUTPUT": int16(price.Output),
 		"TOKEN_CLASS_REASONING": int16(price.Reasoning),
 	},
+	meterv1.HoldBound(0).Descriptor(): {
+		"HOLD_BOUND_NOTHING": int16(meter.BoundByNothing), "HOLD_BOUND_ALLOWANCE": int16(meter.BoundByAllowance),
+		"HOLD_BOUND_ACCESS": int16(meter.BoundByAccess), "HOLD_BOUND_CAP": int16(meter.BoundByCap),
+		"HOLD_BOUND_POOL": int16(meter.BoundByPool),
+	},
 	meterv1.Resource(0).Descriptor(): {
 		"RESOURCE_ORCHESTRATOR": int16(meter.ResourceOrchestrator), "RESOURCE_DEVICE": int16(meter.ResourceDevice),
 		"RESOURCE_PRIVATE_PROJECT": int16(meter.ResourcePrivateProject),
+	},
+	meterv1.UsageGrouping(0).Descriptor(): {
+		"USAGE_GROUPING_MEMBER": int16(meter.UsageByMember), "USAGE_GROUPING_MODEL": int16(meter.UsageByModel),
+		"USAGE_GROUPING_DAY": int16(meter.UsageByDay), "USAGE_GROUPING_CONVERSATION": int16(meter.UsageByConversation),
+		"USAGE_GROUPING_LABEL": int16(meter.UsageByLabel),
 	},
 	meterv1.AuditOutcome(0).Descriptor(): {
 		"AUDIT_OUTCOME_APPLIED": int16(meter.AuditApplied), "AUDIT_OUTCOME_DENIED": int16(meter.AuditDenied),
@@ -88,6 +98,7 @@ func TestEnumNumbers(t *testing.T) {
 	for i := range meterv1.File_meter_v1_error_reason_proto.Enums().Len() {
 		numbers[meterv1.File_meter_v1_error_reason_proto.Enums().Get(i)] = nil // TestEveryReason holds these.
 	}
+	numbers[meterv1.UsageOrder(0).Descriptor()] = nil // To the rules it is yes or no.
 	numbers[meterv1.CallerRole(0).Descriptor()] = nil // No message has it; the table of internal/auth holds it.
 	for _, request := range requests() {
 		wantKnown(t, request.ParentFile().Enums())

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,10 @@ type memory struct {
 	states map[string]*meter.State
 	shelf  shelf
 	fails  error // Answered instead of anything else, if set.
+
+	report   meter.UsageReport
+	reported []meter.UsageQuery // What reports were asked for.
+	runway   meter.Runway
 }
 
 func newMemory() *memory {
@@ -28,6 +33,8 @@ func newMemory() *memory {
 		plans:  map[string]meter.Plan{},
 		states: map[string]*meter.State{},
 		shelf:  shelf{},
+		report: meter.UsageReport{Zone: time.UTC},
+		runway: meter.Runway{Zone: time.UTC},
 	}
 }
 
@@ -157,10 +164,32 @@ func (m *memory) AuditEntries(
 	return entries[:min(len(entries), limit)], m.fails
 }
 
-func (m *memory) Entries(_ context.Context, organizationID string, after int64, limit int) ([]meter.Entry, error) {
-	entries := m.state(organizationID).Entries()
-	entries = entries[min(len(entries), int(after)):]
-	return entries[:min(len(entries), limit)], m.fails
+func (m *memory) Entries(_ context.Context, q meter.EntryQuery) (meter.EntryPage, error) {
+	entries := slices.DeleteFunc(slices.Clone(m.state(q.OrganizationID).Entries()), func(e meter.Entry) bool {
+		return e.Sequence <= q.After || e.At.Before(q.Span.Start) || (!q.Span.End.IsZero() && !e.At.Before(q.Span.End)) ||
+			(len(q.Kinds) > 0 && !slices.Contains(q.Kinds, e.Kind))
+	})
+	if len(entries) <= q.Limit {
+		return meter.EntryPage{Entries: entries}, m.fails
+	}
+	return meter.EntryPage{Entries: entries[:q.Limit], Next: entries[q.Limit-1].Sequence}, m.fails
+}
+
+// Usage answers as many rows as are asked for of a report of a thousand, and remembers what was asked.
+func (m *memory) Usage(_ context.Context, q meter.UsageQuery) (meter.UsageReport, error) {
+	m.reported = append(m.reported, q)
+	report := m.report
+	report.Rows = nil
+	for n := q.Offset; n < min(q.Offset+q.Limit, 1000); n++ {
+		report.Rows = append(report.Rows, meter.UsageRow{Value: strconv.Itoa(n)})
+	}
+	return report, m.fails
+}
+
+func (m *memory) Runway(_ context.Context, organizationID string, days int) (meter.Runway, error) {
+	runway := m.runway
+	runway.OrganizationID, runway.Basis.Days = organizationID, days
+	return runway, m.fails
 }
 
 func (m *memory) AccessChanges(

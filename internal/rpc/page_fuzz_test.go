@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"errors"
+	"regexp"
 	"strconv"
 	"testing"
 
@@ -36,16 +37,39 @@ var keyKinds = []keyKind{
 		},
 		func(key string) bool {
 			n, err := strconv.ParseInt(key, 10, 64)
-			return err == nil && n > 0 && entryKey(meter.Entry{Sequence: n}) == key
+			return err == nil && n > 0 && strconv.FormatInt(n, 10) == key
 		},
 	},
+	{
+		func(l listing, in paged) (string, error) {
+			place, err := l.afterPlace(in)
+			return place.String(), err
+		},
+		isPlace,
+	},
+}
+
+// isPlace says whether a key is two sequences, two moments and an offset.
+func isPlace(key string) bool {
+	form := regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|-?[1-9]\d*)\.(0|-?[1-9]\d*)\.([1-9]\d*)$`)
+	found := form.FindStringSubmatch(key)
+	if found == nil {
+		return false
+	}
+	for i, text := range found[1:] {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if moment := i == 2 || i == 3; err != nil || moment && (n < -62135596800e6 || n >= 253402300800e6) {
+			return false
+		}
+	}
+	return true
 }
 
 // FuzzPageToken holds that a list takes no token but those that it makes, each in one spelling; that a token of a key that
 // the list cannot have is refused, though its sum be right, for anybody can compute it; and that no other list takes it.
 func FuzzPageToken(f *testing.F) {
 	mine := list("ListThings", "acme")
-	for _, key := range []string{"ada", fuzzedTurn, "17"} {
+	for _, key := range []string{"ada", fuzzedTurn, "17", "1.2.-3.4.5"} {
 		f.Add(byte(0), mine.token(key), key, "cy")
 	}
 	f.Fuzz(func(t *testing.T, kind byte, token, key, narrowed string) {

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"strconv"
 
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
 	"github.com/spillway-metering/spillway/internal/meter"
@@ -69,19 +70,19 @@ func (s *pools) RevokeAccess(
 func (s *pools) ListLedgerEntries(
 	ctx context.Context, in *meterv1.ListLedgerEntriesRequest,
 ) (*meterv1.ListLedgerEntriesResponse, error) {
-	l := list("ListLedgerEntries", in.GetOrganizationId())
-	after, err := l.afterSequence(in)
+	l, q, err := entryQuery(in)
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.Reader.Entries(ctx, in.GetOrganizationId(), after, limit(in))
+	found, err := s.Reader.Entries(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	found, next := page(l, in, found, entryKey)
-	return &meterv1.ListLedgerEntriesResponse{
-		Entries: entryMessages(in.GetOrganizationId(), found), NextPageToken: next,
-	}, nil
+	out := &meterv1.ListLedgerEntriesResponse{Entries: entryMessages(in.GetOrganizationId(), found.Entries)}
+	if found.Next > 0 {
+		out.NextPageToken = l.token(strconv.FormatInt(found.Next, 10))
+	}
+	return out, nil
 }
 
 func (s *pools) ListAccessChanges(

@@ -27,13 +27,20 @@ type Reader interface {
 	Reservation(ctx context.Context, organizationID string, id meter.UUID) (meter.Reservation, error)
 	// Reservations are answered newest first.
 	Reservations(ctx context.Context, q meter.ReservationQuery) ([]meter.Reservation, error)
-	Entries(ctx context.Context, organizationID string, after int64, limit int) ([]meter.Entry, error)
+	// Entries may find fewer than there are where a query is narrowed, and says where to go on.
+	Entries(ctx context.Context, q meter.EntryQuery) (meter.EntryPage, error)
 	// AccessChanges are those of one member, or of all if memberID is empty.
 	AccessChanges(
 		ctx context.Context, organizationID, memberID string, after meter.UUID, limit int,
 	) ([]meter.AccessChange, error)
+	// Turn is all that is on record of a turn.
+	Turn(ctx context.Context, q meter.TurnQuery) (meter.TurnRecord, error)
 	// PlanUsage is a row for each kind of resource.
 	PlanUsage(ctx context.Context, organizationID string) ([]meter.PlanUsage, error)
+	// Usage reports what turns used.
+	Usage(ctx context.Context, q meter.UsageQuery) (meter.UsageReport, error)
+	// Runway estimates from the use of so many days.
+	Runway(ctx context.Context, organizationID string, days int) (meter.Runway, error)
 	// AuditEntries are an organization's record, or the service's own if organizationID is empty.
 	AuditEntries(ctx context.Context, organizationID string, after int64, limit int) ([]meter.AuditEntry, error)
 }

@@ -102,7 +102,7 @@ func sampleTokens() *meterv1.TokenUsage {
 // sampleRequests holds a request of every type, with every field set and each of them valid, by the type's name.
 func sampleRequests() map[string]proto.Message {
 	samples := map[string]proto.Message{}
-	for _, sample := range []proto.Message{
+	for _, sample := range append(sampleUsageRequests(), []proto.Message{
 		&meterv1.ReserveRequest{
 			OrganizationId: "acme", MemberId: "ada", RequestId: "turn-1", EstimateMicros: 100, MinimumMicros: proto.Int64(50),
 			TimeToLive: &durationpb.Duration{Seconds: 60}, Turn: sampleTurn(), EstimateUsage: sampleEstimate(),
@@ -132,7 +132,11 @@ func sampleRequests() map[string]proto.Message {
 			OrganizationId: "acme", MemberId: "ada", Access: &meterv1.GrantAccessRequest_CapMicros{CapMicros: 5},
 		},
 		&meterv1.RevokeAccessRequest{OrganizationId: "acme", MemberId: "ada"},
-		&meterv1.ListLedgerEntriesRequest{OrganizationId: "acme", PageSize: 10, PageToken: "token"},
+		&meterv1.ListLedgerEntriesRequest{
+			OrganizationId: "acme", PageSize: 10, PageToken: "token", From: &timestamppb.Timestamp{Seconds: 1_772_323_200},
+			To:    &timestamppb.Timestamp{Seconds: 1_772_323_300},
+			Kinds: []meterv1.LedgerEntryKind{meterv1.LedgerEntryKind_LEDGER_ENTRY_KIND_REFUND},
+		},
 		&meterv1.ListAccessChangesRequest{OrganizationId: "acme", MemberId: "ada", PageSize: 10, PageToken: "token"},
 		&meterv1.PutPlanRequest{Plan: samplePlan()},
 		&meterv1.GetPlanRequest{PlanId: "team"},
@@ -145,15 +149,8 @@ func sampleRequests() map[string]proto.Message {
 		&meterv1.ListMembersRequest{OrganizationId: "acme", PageSize: 10, PageToken: "token"},
 		&meterv1.RemoveMemberRequest{OrganizationId: "acme", MemberId: "ada"},
 		&meterv1.GetMeterRequest{OrganizationId: "acme", MemberId: "ada"},
+		&meterv1.ExplainTurnRequest{OrganizationId: "acme", MemberId: "ada", ReservationId: someID, RequestId: "turn-1"},
 		&meterv1.ListAuditEntriesRequest{OrganizationId: "acme", PageSize: 10, PageToken: "token"},
-		&meterv1.GetPlanUsageRequest{OrganizationId: "acme"},
-		&meterv1.RecountPlanUsageRequest{OrganizationId: "acme"},
-		&meterv1.RegisterResourceRequest{
-			OrganizationId: "acme", Resource: meterv1.Resource_RESOURCE_DEVICE, ResourceId: "press", ParentId: "plant", Active: true,
-		},
-		&meterv1.UnregisterResourceRequest{
-			OrganizationId: "acme", Resource: meterv1.Resource_RESOURCE_ORCHESTRATOR, ResourceId: "plant",
-		},
 		&meterv1.PutPriceBookRequest{PriceBook: samplePriceBook(), ExpectedVersion: proto.Int64(0)},
 		&meterv1.GetPriceBookRequest{PriceBookId: "book", Version: 1},
 		&meterv1.ListPriceBooksRequest{PageSize: 10, PageToken: "token"},
@@ -164,8 +161,28 @@ func sampleRequests() map[string]proto.Message {
 		&testingv1.GetTimeRequest{},
 		&testingv1.AdvanceRequest{Duration: &durationpb.Duration{Seconds: 60}},
 		&testingv1.SetTimeRequest{Time: &timestamppb.Timestamp{Seconds: 1_800_000_000}},
-	} {
+	}...) {
 		samples[string(sample.ProtoReflect().Descriptor().FullName())] = sample
 	}
 	return samples
+}
+
+// sampleUsageRequests are those of what was used and what is left.
+func sampleUsageRequests() []proto.Message {
+	return []proto.Message{
+		&meterv1.GetPlanUsageRequest{OrganizationId: "acme"},
+		&meterv1.ReportUsageRequest{
+			OrganizationId: "acme", From: &timestamppb.Timestamp{Seconds: 1_772_323_200},
+			To: &timestamppb.Timestamp{Seconds: 1_772_323_300}, GroupBy: meterv1.UsageGrouping_USAGE_GROUPING_LABEL,
+			LabelKey: "team", Order: meterv1.UsageOrder_USAGE_ORDER_BY_COST, PageSize: 10, PageToken: "token",
+		},
+		&meterv1.EstimateRunwayRequest{OrganizationId: "acme", Days: 7},
+		&meterv1.RecountPlanUsageRequest{OrganizationId: "acme"},
+		&meterv1.RegisterResourceRequest{
+			OrganizationId: "acme", Resource: meterv1.Resource_RESOURCE_DEVICE, ResourceId: "press", ParentId: "plant", Active: true,
+		},
+		&meterv1.UnregisterResourceRequest{
+			OrganizationId: "acme", Resource: meterv1.Resource_RESOURCE_ORCHESTRATOR, ResourceId: "plant",
+		},
+	}
 }

@@ -47,6 +47,8 @@ var fields = map[string]wrong{
 	"top_up_request_id": wrongID, "reservation_id": wrongUUID,
 	"price_book_id": wrongOptID, "conversation_id": wrongOptID, "turn_id": wrongOptID,
 	"ListReservationsRequest.member_id": wrongOptID, "ListAccessChangesRequest.member_id": wrongOptID,
+	"ExplainTurnRequest.member_id": wrongOptID, "ExplainTurnRequest.request_id": wrongOptID,
+	"ExplainTurnRequest.reservation_id":       wrong{"0", someID + "0", "zz" + someID[2:], "\x00"},
 	"ListAuditEntriesRequest.organization_id": wrongOptID, "resource_id": wrongID, "parent_id": wrongOptID,
 	"search": {strings.Repeat("x", 129), "\x00"}, "order_by": wrongEnum,
 	"resource": mustEnum, "private": {}, "active": {},
@@ -86,6 +88,9 @@ var fields = map[string]wrong{
 	"input":   wrongRate, "cached_input": wrongRate, "cache_write": wrongRate, "output": wrongRate, "reasoning": wrongRate,
 	"estimate_policy": wrongEnum,
 
+	"group_by": mustEnum, "order": wrongEnum, "label_key": {strings.Repeat("x", 65), "\x00"},
+	"kinds": {enums{0}, enums{99}, enums{1, 1}}, "days": {int32(-1), int32(91)},
+
 	"time_to_live": wrongLife,
 	"window":       {nil, &durationpb.Duration{}, &durationpb.Duration{Seconds: 31622401}},
 	"duration":     {nil, &durationpb.Duration{Seconds: -1}, &durationpb.Duration{Seconds: 316224001}},
@@ -95,7 +100,7 @@ var fields = map[string]wrong{
 	"turn": {}, "token_usage": {}, "limits": {}, "abuse_limit": {}, "pool_visible_to_members": {},
 	"estimate_usage": {}, "price_book": {nil}, "as_of": {}, "QuoteRequest.token_usage": {nil},
 	// What is not a time the handlers refuse.
-	"valid_from": {}, "at": {},
+	"valid_from": {}, "at": {}, "from": {}, "to": {},
 	// What a Put ignores may hold anything.
 	"PriceBook.version": {}, "created_at": {},
 	"access": {}, "pool_used_period_micros": {}, "pool_used_lifetime_micros": {}, "allowance_period_micros": {},
@@ -198,6 +203,7 @@ func follow(m protoreflect.Message, path []protoreflect.FieldDescriptor) protore
 type (
 	times int
 	texts []string
+	enums []protoreflect.EnumNumber
 )
 
 func put(m protoreflect.Message, field protoreflect.FieldDescriptor, value any) {
@@ -217,6 +223,12 @@ func put(m protoreflect.Message, field protoreflect.FieldDescriptor, value any) 
 		list.Truncate(0)
 		for _, v := range value {
 			list.Append(protoreflect.ValueOfString(v))
+		}
+	case enums:
+		list := m.Mutable(field).List()
+		list.Truncate(0)
+		for _, v := range value {
+			list.Append(protoreflect.ValueOfEnum(v))
 		}
 	case map[string]string:
 		m.Clear(field)

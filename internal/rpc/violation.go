@@ -17,7 +17,7 @@ var patterns = map[string]string{
 
 // violated tells a broken rule: the field's path in the request, and what is required of it.
 func violated(request proto.Message, v *protovalidate.Violation) (path, requirement string) {
-	path, requirement = protovalidate.FieldPathString(v.Proto.GetField()), required(v)
+	path, requirement = protovalidate.FieldPathString(v.Proto.GetField()), required(request, v)
 	if v.Proto.GetForKey() {
 		return path, "name " + requirement
 	}
@@ -37,7 +37,7 @@ func fieldNames(choice protoreflect.OneofDescriptor) []string {
 }
 
 // required says in plain words what a rule requires. The words for bounds are the library's own.
-func required(v *protovalidate.Violation) string {
+func required(request proto.Message, v *protovalidate.Violation) string {
 	switch v.Proto.GetRuleId() {
 	case "required":
 		return requirePresence
@@ -51,13 +51,25 @@ func required(v *protovalidate.Violation) string {
 		return atLeast(v.RuleValue.Uint())
 	case "map.max_pairs":
 		return fmt.Sprintf("must have at most %d entries", v.RuleValue.Uint())
+	case "repeated.unique":
+		return "must not name anything twice"
 	case "enum.defined_only":
-		return "must be one of " + valueNames(v.FieldDescriptor)
+		return "must be one of " + valueNames(fieldOf(request, v))
 	case "enum.not_in":
-		return otherThan(v.FieldDescriptor, v.FieldValue.Enum())
+		return otherThan(fieldOf(request, v), v.FieldValue.Enum())
 	default:
 		return strings.TrimPrefix(v.Proto.GetMessage(), "value ")
 	}
+}
+
+// fieldOf is the field of which a rule is broken. Of an item of a list the library does not tell it; the contract has such
+// rules on lists of requests themselves only.
+func fieldOf(request proto.Message, v *protovalidate.Violation) protoreflect.FieldDescriptor {
+	if v.FieldDescriptor != nil {
+		return v.FieldDescriptor
+	}
+	number := v.Proto.GetField().GetElements()[0].GetFieldNumber()
+	return request.ProtoReflect().Descriptor().Fields().ByNumber(protoreflect.FieldNumber(number))
 }
 
 // atLeast says how short a text may be.

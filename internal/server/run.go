@@ -13,6 +13,7 @@ import (
 	"github.com/spillway-metering/spillway/internal/meter"
 	"github.com/spillway-metering/spillway/internal/postgres"
 	"github.com/spillway-metering/spillway/internal/price"
+	"github.com/spillway-metering/spillway/internal/rollup"
 	"github.com/spillway-metering/spillway/internal/rpc"
 	"github.com/spillway-metering/spillway/internal/telemetry"
 )
@@ -37,6 +38,7 @@ type Config struct {
 	NoReflection      bool          // Whether the contract cannot be asked for.
 	DrainTimeout      time.Duration // How long calls may still run once the server is told to stop.
 	SweepInterval     time.Duration // How often expired holds are looked for.
+	RollUpInterval    time.Duration // How often usage is rolled up.
 
 	Logger *slog.Logger
 	// Ready is called once, when the server answers calls, with the address it listens on.
@@ -154,6 +156,7 @@ func (s *server) startLanes() {
 	s.parts.push("lanes", s.lanes.Close)
 	s.sweeper = lane.NewSweeper(s.lanes, s.store.DueOrganizations, s.SweepInterval, s.Logger)
 	s.parts.push("sweeper", background(s.sweeper.Run))
+	s.parts.push("roll-up", background(rollup.New(s.store.NewRoller(), s.RollUpInterval, s.Logger).Run))
 }
 
 // learnedModels bounds of how many models, each in an organization, the answers are remembered.

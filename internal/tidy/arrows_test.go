@@ -22,6 +22,8 @@ var arrows = map[string][]string{
 	// The way through: both ends know the rules, neither knows the other.
 	"internal/lane":     {"internal/meter"},
 	"internal/postgres": {"internal/meter", "internal/price"},
+	// Works on the store by an interface of its own.
+	"internal/rollup": {},
 	// The edge takes what it calls as interfaces of its own, so that it can be
 	// tested without a lane and without a database.
 	"internal/rpc":  {"internal/meter", "internal/price", "internal/bookwire", "internal/auth", "gen"},
@@ -42,6 +44,8 @@ var arrows = map[string][]string{
 	"internal/audit/audittest": {"internal/audit"},
 	// Reads the files of others; it knows no server.
 	"internal/pricelist": {"internal/meter", "internal/price"},
+	// Tables of what a server answers, for people and their spreadsheets.
+	"internal/export": {"gen"},
 	// How our own programs reach a server.
 	"internal/dial": {"internal/auth", "internal/reload"},
 	// Callers, over gRPC like everybody else.

@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -639,7 +640,13 @@ type ListLedgerEntriesRequest struct {
 	// How many to answer at most: 1 to 1000. 0: 50.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Where to go on: next_page_token of the page before. Empty: from the start.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only entries that took effect then or later. Unset: from the first one.
+	From *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
+	// Only entries that took effect before it; it must be after from. Unset: to the last one.
+	To *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=to,proto3" json:"to,omitempty"`
+	// Only entries of these kinds. Empty: of every kind.
+	Kinds         []LedgerEntryKind `protobuf:"varint,6,rep,packed,name=kinds,proto3,enum=meter.v1.LedgerEntryKind" json:"kinds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -693,6 +700,27 @@ func (x *ListLedgerEntriesRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListLedgerEntriesRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ListLedgerEntriesRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ListLedgerEntriesRequest) GetKinds() []LedgerEntryKind {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
 }
 
 // ListLedgerEntriesResponse is one page.
@@ -882,7 +910,7 @@ var File_meter_v1_pool_service_proto protoreflect.FileDescriptor
 
 const file_meter_v1_pool_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1bmeter/v1/pool_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x15meter/v1/access.proto\x1a\x15meter/v1/member.proto\x1a\x15meter/v1/policy.proto\x1a\x13meter/v1/pool.proto\"\x85\x02\n" +
+	"\x1bmeter/v1/pool_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15meter/v1/access.proto\x1a\x15meter/v1/member.proto\x1a\x15meter/v1/policy.proto\x1a\x13meter/v1/pool.proto\"\x85\x02\n" +
 	"\fTopUpRequest\x12I\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12?\n" +
 	"\n" +
@@ -921,13 +949,16 @@ const file_meter_v1_pool_service_proto_rawDesc = "" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12=\n" +
 	"\tmember_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bmemberId\"@\n" +
 	"\x14RevokeAccessResponse\x12(\n" +
-	"\x06member\x18\x01 \x01(\v2\x10.meter.v1.MemberR\x06member\"\xb7\x01\n" +
+	"\x06member\x18\x01 \x01(\v2\x10.meter.v1.MemberR\x06member\"\xd7\x02\n" +
 	"\x18ListLedgerEntriesRequest\x12I\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"t\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12.\n" +
+	"\x04from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12B\n" +
+	"\x05kinds\x18\x06 \x03(\x0e2\x19.meter.v1.LedgerEntryKindB\x11\xbaH\x0e\x92\x01\v\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x05kinds\"t\n" +
 	"\x19ListLedgerEntriesResponse\x12/\n" +
 	"\aentries\x18\x01 \x03(\v2\x15.meter.v1.LedgerEntryR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf9\x01\n" +
@@ -989,7 +1020,9 @@ var file_meter_v1_pool_service_proto_goTypes = []any{
 	(*Pool)(nil),                      // 14: meter.v1.Pool
 	(*LedgerEntry)(nil),               // 15: meter.v1.LedgerEntry
 	(*Member)(nil),                    // 16: meter.v1.Member
-	(*AccessChange)(nil),              // 17: meter.v1.AccessChange
+	(*timestamppb.Timestamp)(nil),     // 17: google.protobuf.Timestamp
+	(LedgerEntryKind)(0),              // 18: meter.v1.LedgerEntryKind
+	(*AccessChange)(nil),              // 19: meter.v1.AccessChange
 }
 var file_meter_v1_pool_service_proto_depIdxs = []int32{
 	14, // 0: meter.v1.TopUpResponse.pool:type_name -> meter.v1.Pool
@@ -999,27 +1032,30 @@ var file_meter_v1_pool_service_proto_depIdxs = []int32{
 	14, // 4: meter.v1.GetPoolResponse.pool:type_name -> meter.v1.Pool
 	16, // 5: meter.v1.GrantAccessResponse.member:type_name -> meter.v1.Member
 	16, // 6: meter.v1.RevokeAccessResponse.member:type_name -> meter.v1.Member
-	15, // 7: meter.v1.ListLedgerEntriesResponse.entries:type_name -> meter.v1.LedgerEntry
-	17, // 8: meter.v1.ListAccessChangesResponse.changes:type_name -> meter.v1.AccessChange
-	0,  // 9: meter.v1.PoolService.TopUp:input_type -> meter.v1.TopUpRequest
-	2,  // 10: meter.v1.PoolService.Refund:input_type -> meter.v1.RefundRequest
-	4,  // 11: meter.v1.PoolService.GetPool:input_type -> meter.v1.GetPoolRequest
-	6,  // 12: meter.v1.PoolService.GrantAccess:input_type -> meter.v1.GrantAccessRequest
-	8,  // 13: meter.v1.PoolService.RevokeAccess:input_type -> meter.v1.RevokeAccessRequest
-	10, // 14: meter.v1.PoolService.ListLedgerEntries:input_type -> meter.v1.ListLedgerEntriesRequest
-	12, // 15: meter.v1.PoolService.ListAccessChanges:input_type -> meter.v1.ListAccessChangesRequest
-	1,  // 16: meter.v1.PoolService.TopUp:output_type -> meter.v1.TopUpResponse
-	3,  // 17: meter.v1.PoolService.Refund:output_type -> meter.v1.RefundResponse
-	5,  // 18: meter.v1.PoolService.GetPool:output_type -> meter.v1.GetPoolResponse
-	7,  // 19: meter.v1.PoolService.GrantAccess:output_type -> meter.v1.GrantAccessResponse
-	9,  // 20: meter.v1.PoolService.RevokeAccess:output_type -> meter.v1.RevokeAccessResponse
-	11, // 21: meter.v1.PoolService.ListLedgerEntries:output_type -> meter.v1.ListLedgerEntriesResponse
-	13, // 22: meter.v1.PoolService.ListAccessChanges:output_type -> meter.v1.ListAccessChangesResponse
-	16, // [16:23] is the sub-list for method output_type
-	9,  // [9:16] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	17, // 7: meter.v1.ListLedgerEntriesRequest.from:type_name -> google.protobuf.Timestamp
+	17, // 8: meter.v1.ListLedgerEntriesRequest.to:type_name -> google.protobuf.Timestamp
+	18, // 9: meter.v1.ListLedgerEntriesRequest.kinds:type_name -> meter.v1.LedgerEntryKind
+	15, // 10: meter.v1.ListLedgerEntriesResponse.entries:type_name -> meter.v1.LedgerEntry
+	19, // 11: meter.v1.ListAccessChangesResponse.changes:type_name -> meter.v1.AccessChange
+	0,  // 12: meter.v1.PoolService.TopUp:input_type -> meter.v1.TopUpRequest
+	2,  // 13: meter.v1.PoolService.Refund:input_type -> meter.v1.RefundRequest
+	4,  // 14: meter.v1.PoolService.GetPool:input_type -> meter.v1.GetPoolRequest
+	6,  // 15: meter.v1.PoolService.GrantAccess:input_type -> meter.v1.GrantAccessRequest
+	8,  // 16: meter.v1.PoolService.RevokeAccess:input_type -> meter.v1.RevokeAccessRequest
+	10, // 17: meter.v1.PoolService.ListLedgerEntries:input_type -> meter.v1.ListLedgerEntriesRequest
+	12, // 18: meter.v1.PoolService.ListAccessChanges:input_type -> meter.v1.ListAccessChangesRequest
+	1,  // 19: meter.v1.PoolService.TopUp:output_type -> meter.v1.TopUpResponse
+	3,  // 20: meter.v1.PoolService.Refund:output_type -> meter.v1.RefundResponse
+	5,  // 21: meter.v1.PoolService.GetPool:output_type -> meter.v1.GetPoolResponse
+	7,  // 22: meter.v1.PoolService.GrantAccess:output_type -> meter.v1.GrantAccessResponse
+	9,  // 23: meter.v1.PoolService.RevokeAccess:output_type -> meter.v1.RevokeAccessResponse
+	11, // 24: meter.v1.PoolService.ListLedgerEntries:output_type -> meter.v1.ListLedgerEntriesResponse
+	13, // 25: meter.v1.PoolService.ListAccessChanges:output_type -> meter.v1.ListAccessChangesResponse
+	19, // [19:26] is the sub-list for method output_type
+	12, // [12:19] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_meter_v1_pool_service_proto_init() }

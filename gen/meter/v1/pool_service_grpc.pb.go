@@ -73,6 +73,9 @@ type PoolServiceClient interface {
 	RevokeAccess(ctx context.Context, in *RevokeAccessRequest, opts ...grpc.CallOption) (*RevokeAccessResponse, error)
 	// ListLedgerEntries lists the organization's statement in order of sequence. Billing, operators and the organization's
 	// admins call it, and its members where it shows its pool to them. It only reads.
+	//
+	// Where from, to or kinds narrow it, a page may hold fewer entries than it could, even none, and still not be the last: go
+	// on while there is a next_page_token.
 	ListLedgerEntries(ctx context.Context, in *ListLedgerEntriesRequest, opts ...grpc.CallOption) (*ListLedgerEntriesResponse, error)
 	// ListAccessChanges lists who changed whose access, when, and what it was before, oldest first. Operators and the
 	// organization's admins call it. It only reads.
@@ -202,6 +205,9 @@ type PoolServiceServer interface {
 	RevokeAccess(context.Context, *RevokeAccessRequest) (*RevokeAccessResponse, error)
 	// ListLedgerEntries lists the organization's statement in order of sequence. Billing, operators and the organization's
 	// admins call it, and its members where it shows its pool to them. It only reads.
+	//
+	// Where from, to or kinds narrow it, a page may hold fewer entries than it could, even none, and still not be the last: go
+	// on while there is a next_page_token.
 	ListLedgerEntries(context.Context, *ListLedgerEntriesRequest) (*ListLedgerEntriesResponse, error)
 	// ListAccessChanges lists who changed whose access, when, and what it was before, oldest first. Operators and the
 	// organization's admins call it. It only reads.

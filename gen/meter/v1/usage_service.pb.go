@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -123,6 +124,126 @@ func (x *GetMeterResponse) GetMeter() *Meter {
 	return nil
 }
 
+// ExplainTurnRequest names a turn: by its reservation, or by the request id of its Reserve. One of them must be set.
+type ExplainTurnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Organization of the turn.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// Member whose turn it must be. Empty: anybody's.
+	MemberId string `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// Reservation of the turn.
+	ReservationId string `protobuf:"bytes,3,opt,name=reservation_id,json=reservationId,proto3" json:"reservation_id,omitempty"`
+	// Request id of its Reserve: the only way to a turn that was never let run. Attempts of several members may share it;
+	// then it is the member's whose turn was let run, or else who tried last.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainTurnRequest) Reset() {
+	*x = ExplainTurnRequest{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainTurnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainTurnRequest) ProtoMessage() {}
+
+func (x *ExplainTurnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainTurnRequest.ProtoReflect.Descriptor instead.
+func (*ExplainTurnRequest) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ExplainTurnRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *ExplainTurnRequest) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *ExplainTurnRequest) GetReservationId() string {
+	if x != nil {
+		return x.ReservationId
+	}
+	return ""
+}
+
+func (x *ExplainTurnRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// ExplainTurnResponse tells it.
+type ExplainTurnResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The story.
+	Receipt       *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainTurnResponse) Reset() {
+	*x = ExplainTurnResponse{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainTurnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainTurnResponse) ProtoMessage() {}
+
+func (x *ExplainTurnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainTurnResponse.ProtoReflect.Descriptor instead.
+func (*ExplainTurnResponse) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ExplainTurnResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
 // GetPlanUsageRequest names an organization.
 type GetPlanUsageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -134,7 +255,7 @@ type GetPlanUsageRequest struct {
 
 func (x *GetPlanUsageRequest) Reset() {
 	*x = GetPlanUsageRequest{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[2]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -146,7 +267,7 @@ func (x *GetPlanUsageRequest) String() string {
 func (*GetPlanUsageRequest) ProtoMessage() {}
 
 func (x *GetPlanUsageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[2]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -159,7 +280,7 @@ func (x *GetPlanUsageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlanUsageRequest.ProtoReflect.Descriptor instead.
 func (*GetPlanUsageRequest) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{2}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetPlanUsageRequest) GetOrganizationId() string {
@@ -180,7 +301,7 @@ type GetPlanUsageResponse struct {
 
 func (x *GetPlanUsageResponse) Reset() {
 	*x = GetPlanUsageResponse{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[3]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -192,7 +313,7 @@ func (x *GetPlanUsageResponse) String() string {
 func (*GetPlanUsageResponse) ProtoMessage() {}
 
 func (x *GetPlanUsageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[3]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -205,7 +326,7 @@ func (x *GetPlanUsageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlanUsageResponse.ProtoReflect.Descriptor instead.
 func (*GetPlanUsageResponse) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{3}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetPlanUsageResponse) GetRows() []*PlanUsageRow {
@@ -226,7 +347,7 @@ type RecountPlanUsageRequest struct {
 
 func (x *RecountPlanUsageRequest) Reset() {
 	*x = RecountPlanUsageRequest{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[4]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -238,7 +359,7 @@ func (x *RecountPlanUsageRequest) String() string {
 func (*RecountPlanUsageRequest) ProtoMessage() {}
 
 func (x *RecountPlanUsageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[4]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -251,7 +372,7 @@ func (x *RecountPlanUsageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecountPlanUsageRequest.ProtoReflect.Descriptor instead.
 func (*RecountPlanUsageRequest) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{4}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RecountPlanUsageRequest) GetOrganizationId() string {
@@ -274,7 +395,7 @@ type RecountPlanUsageResponse struct {
 
 func (x *RecountPlanUsageResponse) Reset() {
 	*x = RecountPlanUsageResponse{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[5]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -286,7 +407,7 @@ func (x *RecountPlanUsageResponse) String() string {
 func (*RecountPlanUsageResponse) ProtoMessage() {}
 
 func (x *RecountPlanUsageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[5]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -299,7 +420,7 @@ func (x *RecountPlanUsageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecountPlanUsageResponse.ProtoReflect.Descriptor instead.
 func (*RecountPlanUsageResponse) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{5}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RecountPlanUsageResponse) GetRows() []*PlanUsageRow {
@@ -337,7 +458,7 @@ type RegisterResourceRequest struct {
 
 func (x *RegisterResourceRequest) Reset() {
 	*x = RegisterResourceRequest{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[6]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -349,7 +470,7 @@ func (x *RegisterResourceRequest) String() string {
 func (*RegisterResourceRequest) ProtoMessage() {}
 
 func (x *RegisterResourceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[6]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -362,7 +483,7 @@ func (x *RegisterResourceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterResourceRequest.ProtoReflect.Descriptor instead.
 func (*RegisterResourceRequest) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{6}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RegisterResourceRequest) GetOrganizationId() string {
@@ -418,7 +539,7 @@ type RegisterResourceResponse struct {
 
 func (x *RegisterResourceResponse) Reset() {
 	*x = RegisterResourceResponse{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[7]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -430,7 +551,7 @@ func (x *RegisterResourceResponse) String() string {
 func (*RegisterResourceResponse) ProtoMessage() {}
 
 func (x *RegisterResourceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[7]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -443,7 +564,7 @@ func (x *RegisterResourceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterResourceResponse.ProtoReflect.Descriptor instead.
 func (*RegisterResourceResponse) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{7}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RegisterResourceResponse) GetRow() *PlanUsageRow {
@@ -468,7 +589,7 @@ type UnregisterResourceRequest struct {
 
 func (x *UnregisterResourceRequest) Reset() {
 	*x = UnregisterResourceRequest{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[8]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -480,7 +601,7 @@ func (x *UnregisterResourceRequest) String() string {
 func (*UnregisterResourceRequest) ProtoMessage() {}
 
 func (x *UnregisterResourceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[8]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -493,7 +614,7 @@ func (x *UnregisterResourceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterResourceRequest.ProtoReflect.Descriptor instead.
 func (*UnregisterResourceRequest) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{8}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UnregisterResourceRequest) GetOrganizationId() string {
@@ -528,7 +649,7 @@ type UnregisterResourceResponse struct {
 
 func (x *UnregisterResourceResponse) Reset() {
 	*x = UnregisterResourceResponse{}
-	mi := &file_meter_v1_usage_service_proto_msgTypes[9]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +661,7 @@ func (x *UnregisterResourceResponse) String() string {
 func (*UnregisterResourceResponse) ProtoMessage() {}
 
 func (x *UnregisterResourceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_meter_v1_usage_service_proto_msgTypes[9]
+	mi := &file_meter_v1_usage_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +674,7 @@ func (x *UnregisterResourceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnregisterResourceResponse.ProtoReflect.Descriptor instead.
 func (*UnregisterResourceResponse) Descriptor() ([]byte, []int) {
-	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{9}
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UnregisterResourceResponse) GetRows() []*PlanUsageRow {
@@ -563,16 +684,343 @@ func (x *UnregisterResourceResponse) GetRows() []*PlanUsageRow {
 	return nil
 }
 
+// ReportUsageRequest says what to report.
+type ReportUsageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Organization whose usage to report.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// Where the span begins, inclusive. Unset: where the running period does.
+	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Where it ends, exclusive; it must be after from. Unset: where the running period ends.
+	To *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// What to answer a row for.
+	GroupBy UsageGrouping `protobuf:"varint,4,opt,name=group_by,json=groupBy,proto3,enum=meter.v1.UsageGrouping" json:"group_by,omitempty"`
+	// Of LABEL: the label's name. It must be set then, and must not be otherwise.
+	LabelKey string `protobuf:"bytes,5,opt,name=label_key,json=labelKey,proto3" json:"label_key,omitempty"`
+	// In which order. Unset: BY_VALUE.
+	Order UsageOrder `protobuf:"varint,6,opt,name=order,proto3,enum=meter.v1.UsageOrder" json:"order,omitempty"`
+	// How many to answer at most: 1 to 1000. 0: 50.
+	PageSize int32 `protobuf:"varint,7,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where to go on: next_page_token of the page before. Empty: from the start.
+	PageToken     string `protobuf:"bytes,8,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportUsageRequest) Reset() {
+	*x = ReportUsageRequest{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportUsageRequest) ProtoMessage() {}
+
+func (x *ReportUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportUsageRequest.ProtoReflect.Descriptor instead.
+func (*ReportUsageRequest) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ReportUsageRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *ReportUsageRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ReportUsageRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ReportUsageRequest) GetGroupBy() UsageGrouping {
+	if x != nil {
+		return x.GroupBy
+	}
+	return UsageGrouping_USAGE_GROUPING_UNSPECIFIED
+}
+
+func (x *ReportUsageRequest) GetLabelKey() string {
+	if x != nil {
+		return x.LabelKey
+	}
+	return ""
+}
+
+func (x *ReportUsageRequest) GetOrder() UsageOrder {
+	if x != nil {
+		return x.Order
+	}
+	return UsageOrder_USAGE_ORDER_UNSPECIFIED
+}
+
+func (x *ReportUsageRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ReportUsageRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ReportUsageResponse is one page.
+type ReportUsageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rows in the order asked for.
+	Rows []*UsageRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	// What the whole span comes to, on every page.
+	Totals *UsageFigures `protobuf:"bytes,2,opt,name=totals,proto3" json:"totals,omitempty"`
+	// Of LABEL: what the turns without that label come to, on every page. They have no row.
+	Unlabelled *UsageFigures `protobuf:"bytes,3,opt,name=unlabelled,proto3" json:"unlabelled,omitempty"`
+	// The span that was reported.
+	From *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
+	// Its end.
+	To *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=to,proto3" json:"to,omitempty"`
+	// The organization's time zone, in which days are counted.
+	TimeZone string `protobuf:"bytes,6,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// Unit of every amount here.
+	Unit Unit `protobuf:"varint,7,opt,name=unit,proto3,enum=meter.v1.Unit" json:"unit,omitempty"`
+	// Where the next page goes on. Empty: this was the last.
+	NextPageToken string `protobuf:"bytes,8,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportUsageResponse) Reset() {
+	*x = ReportUsageResponse{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportUsageResponse) ProtoMessage() {}
+
+func (x *ReportUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportUsageResponse.ProtoReflect.Descriptor instead.
+func (*ReportUsageResponse) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ReportUsageResponse) GetRows() []*UsageRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *ReportUsageResponse) GetTotals() *UsageFigures {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+func (x *ReportUsageResponse) GetUnlabelled() *UsageFigures {
+	if x != nil {
+		return x.Unlabelled
+	}
+	return nil
+}
+
+func (x *ReportUsageResponse) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ReportUsageResponse) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ReportUsageResponse) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *ReportUsageResponse) GetUnit() Unit {
+	if x != nil {
+		return x.Unit
+	}
+	return Unit_UNIT_UNSPECIFIED
+}
+
+func (x *ReportUsageResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// EstimateRunwayRequest says what to estimate, and from what.
+type EstimateRunwayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Organization whose runway to estimate.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// How many days to look back, 1 to 90. 0: 14.
+	Days          int32 `protobuf:"varint,2,opt,name=days,proto3" json:"days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EstimateRunwayRequest) Reset() {
+	*x = EstimateRunwayRequest{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EstimateRunwayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EstimateRunwayRequest) ProtoMessage() {}
+
+func (x *EstimateRunwayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EstimateRunwayRequest.ProtoReflect.Descriptor instead.
+func (*EstimateRunwayRequest) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *EstimateRunwayRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *EstimateRunwayRequest) GetDays() int32 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
+// EstimateRunwayResponse answers the estimate.
+type EstimateRunwayResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The estimate.
+	Runway        *Runway `protobuf:"bytes,1,opt,name=runway,proto3" json:"runway,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EstimateRunwayResponse) Reset() {
+	*x = EstimateRunwayResponse{}
+	mi := &file_meter_v1_usage_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EstimateRunwayResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EstimateRunwayResponse) ProtoMessage() {}
+
+func (x *EstimateRunwayResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_meter_v1_usage_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EstimateRunwayResponse.ProtoReflect.Descriptor instead.
+func (*EstimateRunwayResponse) Descriptor() ([]byte, []int) {
+	return file_meter_v1_usage_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *EstimateRunwayResponse) GetRunway() *Runway {
+	if x != nil {
+		return x.Runway
+	}
+	return nil
+}
+
 var File_meter_v1_usage_service_proto protoreflect.FileDescriptor
 
 const file_meter_v1_usage_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1cmeter/v1/usage_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x14meter/v1/meter.proto\x1a\x19meter/v1/plan_usage.proto\x1a\x15meter/v1/policy.proto\"\x9b\x01\n" +
+	"\x1cmeter/v1/usage_service.proto\x12\bmeter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14meter/v1/meter.proto\x1a\x1bmeter/v1/organization.proto\x1a\x19meter/v1/plan_usage.proto\x1a\x15meter/v1/policy.proto\x1a\x16meter/v1/receipt.proto\x1a\x15meter/v1/runway.proto\x1a\x1bmeter/v1/usage_report.proto\"\x9b\x01\n" +
 	"\x0fGetMeterRequest\x12I\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12=\n" +
 	"\tmember_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bmemberId\"9\n" +
 	"\x10GetMeterResponse\x12%\n" +
-	"\x05meter\x18\x01 \x01(\v2\x0f.meter.v1.MeterR\x05meter\"`\n" +
+	"\x05meter\x18\x01 \x01(\v2\x0f.meter.v1.MeterR\x05meter\"\x99\x02\n" +
+	"\x12ExplainTurnRequest\x12I\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12@\n" +
+	"\tmember_id\x18\x02 \x01(\tB#\xbaH \xd8\x01\x01r\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bmemberId\x122\n" +
+	"\x0ereservation_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\rreservationId\x12B\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB#\xbaH \xd8\x01\x01r\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\trequestId\"B\n" +
+	"\x13ExplainTurnResponse\x12+\n" +
+	"\areceipt\x18\x01 \x01(\v2\x11.meter.v1.ReceiptR\areceipt\"`\n" +
 	"\x13GetPlanUsageRequest\x12I\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\"B\n" +
 	"\x14GetPlanUsageResponse\x12*\n" +
@@ -600,10 +1048,41 @@ const file_meter_v1_usage_service_proto_rawDesc = "" +
 	"\vresource_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\n" +
 	"resourceId\"H\n" +
 	"\x1aUnregisterResourceResponse\x12*\n" +
-	"\x04rows\x18\x01 \x03(\v2\x16.meter.v1.PlanUsageRowR\x04rows2\xd1\x04\n" +
+	"\x04rows\x18\x01 \x03(\v2\x16.meter.v1.PlanUsageRowR\x04rows\"\xb5\x03\n" +
+	"\x12ReportUsageRequest\x12I\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12.\n" +
+	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12>\n" +
+	"\bgroup_by\x18\x04 \x01(\x0e2\x17.meter.v1.UsageGroupingB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\agroupBy\x120\n" +
+	"\tlabel_key\x18\x05 \x01(\tB\x13\xbaH\x10r\x0e\x18@2\n" +
+	"^[^\\x00]*$R\blabelKey\x124\n" +
+	"\x05order\x18\x06 \x01(\x0e2\x14.meter.v1.UsageOrderB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05order\x12'\n" +
+	"\tpage_size\x18\a \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\xea\x02\n" +
+	"\x13ReportUsageResponse\x12&\n" +
+	"\x04rows\x18\x01 \x03(\v2\x12.meter.v1.UsageRowR\x04rows\x12.\n" +
+	"\x06totals\x18\x02 \x01(\v2\x16.meter.v1.UsageFiguresR\x06totals\x126\n" +
+	"\n" +
+	"unlabelled\x18\x03 \x01(\v2\x16.meter.v1.UsageFiguresR\n" +
+	"unlabelled\x12.\n" +
+	"\x04from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x1b\n" +
+	"\ttime_zone\x18\x06 \x01(\tR\btimeZone\x12\"\n" +
+	"\x04unit\x18\a \x01(\x0e2\x0e.meter.v1.UnitR\x04unit\x12&\n" +
+	"\x0fnext_page_token\x18\b \x01(\tR\rnextPageToken\"\x81\x01\n" +
+	"\x15EstimateRunwayRequest\x12I\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12\x1d\n" +
+	"\x04days\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18Z(\x00R\x04days\"B\n" +
+	"\x16EstimateRunwayResponse\x12(\n" +
+	"\x06runway\x18\x01 \x01(\v2\x10.meter.v1.RunwayR\x06runway2\x9e\a\n" +
 	"\fUsageService\x12h\n" +
 	"\bGetMeter\x12\x19.meter.v1.GetMeterRequest\x1a\x1a.meter.v1.GetMeterResponse\"%\x8a\xb5\x18!\n" +
-	"\x03\x03\x04\x05\x12\x0forganization_id\x1a\tmember_id\x12l\n" +
+	"\x03\x03\x04\x05\x12\x0forganization_id\x1a\tmember_id\x12r\n" +
+	"\vExplainTurn\x12\x1c.meter.v1.ExplainTurnRequest\x1a\x1d.meter.v1.ExplainTurnResponse\"&\x8a\xb5\x18\"\n" +
+	"\x04\x01\x03\x04\x05\x12\x0forganization_id\x1a\tmember_id\x12l\n" +
 	"\fGetPlanUsage\x12\x1d.meter.v1.GetPlanUsageRequest\x1a\x1e.meter.v1.GetPlanUsageResponse\"\x1d\x8a\xb5\x18\x19\n" +
 	"\x04\x02\x03\x04\x05\x12\x0forganization_id(\x01\x12w\n" +
 	"\x10RecountPlanUsage\x12!.meter.v1.RecountPlanUsageRequest\x1a\".meter.v1.RecountPlanUsageResponse\"\x1c\x8a\xb5\x18\x18\n" +
@@ -611,7 +1090,11 @@ const file_meter_v1_usage_service_proto_rawDesc = "" +
 	"\x10RegisterResource\x12!.meter.v1.RegisterResourceRequest\x1a\".meter.v1.RegisterResourceResponse\"\x19\x8a\xb5\x18\x15\n" +
 	"\x02\x02\x03\x12\x0forganization_id\x12z\n" +
 	"\x12UnregisterResource\x12#.meter.v1.UnregisterResourceRequest\x1a$.meter.v1.UnregisterResourceResponse\"\x19\x8a\xb5\x18\x15\n" +
-	"\x02\x02\x03\x12\x0forganization_idB\x9e\x01\n" +
+	"\x02\x02\x03\x12\x0forganization_id\x12f\n" +
+	"\vReportUsage\x12\x1c.meter.v1.ReportUsageRequest\x1a\x1d.meter.v1.ReportUsageResponse\"\x1a\x8a\xb5\x18\x16\n" +
+	"\x03\x02\x03\x04\x12\x0forganization_id\x12o\n" +
+	"\x0eEstimateRunway\x12\x1f.meter.v1.EstimateRunwayRequest\x1a .meter.v1.EstimateRunwayResponse\"\x1a\x8a\xb5\x18\x16\n" +
+	"\x03\x02\x03\x04\x12\x0forganization_idB\x9e\x01\n" +
 	"\fcom.meter.v1B\x11UsageServiceProtoP\x01Z:github.com/spillway-metering/spillway/gen/meter/v1;meterv1\xa2\x02\x03MXX\xaa\x02\bMeter.V1\xca\x02\bMeter\\V1\xe2\x02\x14Meter\\V1\\GPBMetadata\xea\x02\tMeter::V1b\x06proto3"
 
 var (
@@ -626,47 +1109,79 @@ func file_meter_v1_usage_service_proto_rawDescGZIP() []byte {
 	return file_meter_v1_usage_service_proto_rawDescData
 }
 
-var file_meter_v1_usage_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_meter_v1_usage_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_meter_v1_usage_service_proto_goTypes = []any{
 	(*GetMeterRequest)(nil),            // 0: meter.v1.GetMeterRequest
 	(*GetMeterResponse)(nil),           // 1: meter.v1.GetMeterResponse
-	(*GetPlanUsageRequest)(nil),        // 2: meter.v1.GetPlanUsageRequest
-	(*GetPlanUsageResponse)(nil),       // 3: meter.v1.GetPlanUsageResponse
-	(*RecountPlanUsageRequest)(nil),    // 4: meter.v1.RecountPlanUsageRequest
-	(*RecountPlanUsageResponse)(nil),   // 5: meter.v1.RecountPlanUsageResponse
-	(*RegisterResourceRequest)(nil),    // 6: meter.v1.RegisterResourceRequest
-	(*RegisterResourceResponse)(nil),   // 7: meter.v1.RegisterResourceResponse
-	(*UnregisterResourceRequest)(nil),  // 8: meter.v1.UnregisterResourceRequest
-	(*UnregisterResourceResponse)(nil), // 9: meter.v1.UnregisterResourceResponse
-	(*Meter)(nil),                      // 10: meter.v1.Meter
-	(*PlanUsageRow)(nil),               // 11: meter.v1.PlanUsageRow
-	(*PlanUsageCorrection)(nil),        // 12: meter.v1.PlanUsageCorrection
-	(Resource)(0),                      // 13: meter.v1.Resource
+	(*ExplainTurnRequest)(nil),         // 2: meter.v1.ExplainTurnRequest
+	(*ExplainTurnResponse)(nil),        // 3: meter.v1.ExplainTurnResponse
+	(*GetPlanUsageRequest)(nil),        // 4: meter.v1.GetPlanUsageRequest
+	(*GetPlanUsageResponse)(nil),       // 5: meter.v1.GetPlanUsageResponse
+	(*RecountPlanUsageRequest)(nil),    // 6: meter.v1.RecountPlanUsageRequest
+	(*RecountPlanUsageResponse)(nil),   // 7: meter.v1.RecountPlanUsageResponse
+	(*RegisterResourceRequest)(nil),    // 8: meter.v1.RegisterResourceRequest
+	(*RegisterResourceResponse)(nil),   // 9: meter.v1.RegisterResourceResponse
+	(*UnregisterResourceRequest)(nil),  // 10: meter.v1.UnregisterResourceRequest
+	(*UnregisterResourceResponse)(nil), // 11: meter.v1.UnregisterResourceResponse
+	(*ReportUsageRequest)(nil),         // 12: meter.v1.ReportUsageRequest
+	(*ReportUsageResponse)(nil),        // 13: meter.v1.ReportUsageResponse
+	(*EstimateRunwayRequest)(nil),      // 14: meter.v1.EstimateRunwayRequest
+	(*EstimateRunwayResponse)(nil),     // 15: meter.v1.EstimateRunwayResponse
+	(*Meter)(nil),                      // 16: meter.v1.Meter
+	(*Receipt)(nil),                    // 17: meter.v1.Receipt
+	(*PlanUsageRow)(nil),               // 18: meter.v1.PlanUsageRow
+	(*PlanUsageCorrection)(nil),        // 19: meter.v1.PlanUsageCorrection
+	(Resource)(0),                      // 20: meter.v1.Resource
+	(*timestamppb.Timestamp)(nil),      // 21: google.protobuf.Timestamp
+	(UsageGrouping)(0),                 // 22: meter.v1.UsageGrouping
+	(UsageOrder)(0),                    // 23: meter.v1.UsageOrder
+	(*UsageRow)(nil),                   // 24: meter.v1.UsageRow
+	(*UsageFigures)(nil),               // 25: meter.v1.UsageFigures
+	(Unit)(0),                          // 26: meter.v1.Unit
+	(*Runway)(nil),                     // 27: meter.v1.Runway
 }
 var file_meter_v1_usage_service_proto_depIdxs = []int32{
-	10, // 0: meter.v1.GetMeterResponse.meter:type_name -> meter.v1.Meter
-	11, // 1: meter.v1.GetPlanUsageResponse.rows:type_name -> meter.v1.PlanUsageRow
-	11, // 2: meter.v1.RecountPlanUsageResponse.rows:type_name -> meter.v1.PlanUsageRow
-	12, // 3: meter.v1.RecountPlanUsageResponse.corrections:type_name -> meter.v1.PlanUsageCorrection
-	13, // 4: meter.v1.RegisterResourceRequest.resource:type_name -> meter.v1.Resource
-	11, // 5: meter.v1.RegisterResourceResponse.row:type_name -> meter.v1.PlanUsageRow
-	13, // 6: meter.v1.UnregisterResourceRequest.resource:type_name -> meter.v1.Resource
-	11, // 7: meter.v1.UnregisterResourceResponse.rows:type_name -> meter.v1.PlanUsageRow
-	0,  // 8: meter.v1.UsageService.GetMeter:input_type -> meter.v1.GetMeterRequest
-	2,  // 9: meter.v1.UsageService.GetPlanUsage:input_type -> meter.v1.GetPlanUsageRequest
-	4,  // 10: meter.v1.UsageService.RecountPlanUsage:input_type -> meter.v1.RecountPlanUsageRequest
-	6,  // 11: meter.v1.UsageService.RegisterResource:input_type -> meter.v1.RegisterResourceRequest
-	8,  // 12: meter.v1.UsageService.UnregisterResource:input_type -> meter.v1.UnregisterResourceRequest
-	1,  // 13: meter.v1.UsageService.GetMeter:output_type -> meter.v1.GetMeterResponse
-	3,  // 14: meter.v1.UsageService.GetPlanUsage:output_type -> meter.v1.GetPlanUsageResponse
-	5,  // 15: meter.v1.UsageService.RecountPlanUsage:output_type -> meter.v1.RecountPlanUsageResponse
-	7,  // 16: meter.v1.UsageService.RegisterResource:output_type -> meter.v1.RegisterResourceResponse
-	9,  // 17: meter.v1.UsageService.UnregisterResource:output_type -> meter.v1.UnregisterResourceResponse
-	13, // [13:18] is the sub-list for method output_type
-	8,  // [8:13] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	16, // 0: meter.v1.GetMeterResponse.meter:type_name -> meter.v1.Meter
+	17, // 1: meter.v1.ExplainTurnResponse.receipt:type_name -> meter.v1.Receipt
+	18, // 2: meter.v1.GetPlanUsageResponse.rows:type_name -> meter.v1.PlanUsageRow
+	18, // 3: meter.v1.RecountPlanUsageResponse.rows:type_name -> meter.v1.PlanUsageRow
+	19, // 4: meter.v1.RecountPlanUsageResponse.corrections:type_name -> meter.v1.PlanUsageCorrection
+	20, // 5: meter.v1.RegisterResourceRequest.resource:type_name -> meter.v1.Resource
+	18, // 6: meter.v1.RegisterResourceResponse.row:type_name -> meter.v1.PlanUsageRow
+	20, // 7: meter.v1.UnregisterResourceRequest.resource:type_name -> meter.v1.Resource
+	18, // 8: meter.v1.UnregisterResourceResponse.rows:type_name -> meter.v1.PlanUsageRow
+	21, // 9: meter.v1.ReportUsageRequest.from:type_name -> google.protobuf.Timestamp
+	21, // 10: meter.v1.ReportUsageRequest.to:type_name -> google.protobuf.Timestamp
+	22, // 11: meter.v1.ReportUsageRequest.group_by:type_name -> meter.v1.UsageGrouping
+	23, // 12: meter.v1.ReportUsageRequest.order:type_name -> meter.v1.UsageOrder
+	24, // 13: meter.v1.ReportUsageResponse.rows:type_name -> meter.v1.UsageRow
+	25, // 14: meter.v1.ReportUsageResponse.totals:type_name -> meter.v1.UsageFigures
+	25, // 15: meter.v1.ReportUsageResponse.unlabelled:type_name -> meter.v1.UsageFigures
+	21, // 16: meter.v1.ReportUsageResponse.from:type_name -> google.protobuf.Timestamp
+	21, // 17: meter.v1.ReportUsageResponse.to:type_name -> google.protobuf.Timestamp
+	26, // 18: meter.v1.ReportUsageResponse.unit:type_name -> meter.v1.Unit
+	27, // 19: meter.v1.EstimateRunwayResponse.runway:type_name -> meter.v1.Runway
+	0,  // 20: meter.v1.UsageService.GetMeter:input_type -> meter.v1.GetMeterRequest
+	2,  // 21: meter.v1.UsageService.ExplainTurn:input_type -> meter.v1.ExplainTurnRequest
+	4,  // 22: meter.v1.UsageService.GetPlanUsage:input_type -> meter.v1.GetPlanUsageRequest
+	6,  // 23: meter.v1.UsageService.RecountPlanUsage:input_type -> meter.v1.RecountPlanUsageRequest
+	8,  // 24: meter.v1.UsageService.RegisterResource:input_type -> meter.v1.RegisterResourceRequest
+	10, // 25: meter.v1.UsageService.UnregisterResource:input_type -> meter.v1.UnregisterResourceRequest
+	12, // 26: meter.v1.UsageService.ReportUsage:input_type -> meter.v1.ReportUsageRequest
+	14, // 27: meter.v1.UsageService.EstimateRunway:input_type -> meter.v1.EstimateRunwayRequest
+	1,  // 28: meter.v1.UsageService.GetMeter:output_type -> meter.v1.GetMeterResponse
+	3,  // 29: meter.v1.UsageService.ExplainTurn:output_type -> meter.v1.ExplainTurnResponse
+	5,  // 30: meter.v1.UsageService.GetPlanUsage:output_type -> meter.v1.GetPlanUsageResponse
+	7,  // 31: meter.v1.UsageService.RecountPlanUsage:output_type -> meter.v1.RecountPlanUsageResponse
+	9,  // 32: meter.v1.UsageService.RegisterResource:output_type -> meter.v1.RegisterResourceResponse
+	11, // 33: meter.v1.UsageService.UnregisterResource:output_type -> meter.v1.UnregisterResourceResponse
+	13, // 34: meter.v1.UsageService.ReportUsage:output_type -> meter.v1.ReportUsageResponse
+	15, // 35: meter.v1.UsageService.EstimateRunway:output_type -> meter.v1.EstimateRunwayResponse
+	28, // [28:36] is the sub-list for method output_type
+	20, // [20:28] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_meter_v1_usage_service_proto_init() }
@@ -675,15 +1190,19 @@ func file_meter_v1_usage_service_proto_init() {
 		return
 	}
 	file_meter_v1_meter_proto_init()
+	file_meter_v1_organization_proto_init()
 	file_meter_v1_plan_usage_proto_init()
 	file_meter_v1_policy_proto_init()
+	file_meter_v1_receipt_proto_init()
+	file_meter_v1_runway_proto_init()
+	file_meter_v1_usage_report_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_meter_v1_usage_service_proto_rawDesc), len(file_meter_v1_usage_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,10 +20,13 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	UsageService_GetMeter_FullMethodName           = "/meter.v1.UsageService/GetMeter"
+	UsageService_ExplainTurn_FullMethodName        = "/meter.v1.UsageService/ExplainTurn"
 	UsageService_GetPlanUsage_FullMethodName       = "/meter.v1.UsageService/GetPlanUsage"
 	UsageService_RecountPlanUsage_FullMethodName   = "/meter.v1.UsageService/RecountPlanUsage"
 	UsageService_RegisterResource_FullMethodName   = "/meter.v1.UsageService/RegisterResource"
 	UsageService_UnregisterResource_FullMethodName = "/meter.v1.UsageService/UnregisterResource"
+	UsageService_ReportUsage_FullMethodName        = "/meter.v1.UsageService/ReportUsage"
+	UsageService_EstimateRunway_FullMethodName     = "/meter.v1.UsageService/EstimateRunway"
 )
 
 // UsageServiceClient is the client API for UsageService service.
@@ -40,6 +43,13 @@ type UsageServiceClient interface {
 	//
 	// Reasons: MEMBER_NOT_FOUND.
 	GetMeter(ctx context.Context, in *GetMeterRequest, opts ...grpc.CallOption) (*GetMeterResponse, error)
+	// ExplainTurn tells one turn's whole story: what it was expected to cost, what was held of which layer and why, extensions,
+	// settlement; or why it was refused, and what heals that. Whoever is asked about a turn calls it: orchestrators, operators,
+	// the organization's admins, and the member itself, which must name itself in member_id. It only reads, so it may be sent
+	// again at any time; when it is unavailable, later.
+	//
+	// Reasons: RESERVATION_NOT_FOUND, also for a turn of another member than member_id says.
+	ExplainTurn(ctx context.Context, in *ExplainTurnRequest, opts ...grpc.CallOption) (*ExplainTurnResponse, error)
 	// GetPlanUsage answers how much of what the plan allows is used, a row for each resource. Billing, operators and the
 	// organization's members call it. It only reads, so it may be sent again at any time.
 	GetPlanUsage(ctx context.Context, in *GetPlanUsageRequest, opts ...grpc.CallOption) (*GetPlanUsageResponse, error)
@@ -59,6 +69,17 @@ type UsageServiceClient interface {
 	//
 	// Reasons: RESOURCE_NOT_FOUND.
 	UnregisterResource(ctx context.Context, in *UnregisterResourceRequest, opts ...grpc.CallOption) (*UnregisterResourceResponse, error)
+	// ReportUsage answers what turns used, cost and were refused for, over any span, a row for each member, model, day,
+	// conversation or value of a label, with totals. Billing, operators and the organization's admins call it. It only reads, so
+	// it may be sent again at any time.
+	//
+	// A report is exact as of the moment of its first page: its further pages tell of that moment too, whatever ended since. A
+	// report of a span that has passed is the same for ever. When the service is unavailable, ask again.
+	ReportUsage(ctx context.Context, in *ReportUsageRequest, opts ...grpc.CallOption) (*ReportUsageResponse, error)
+	// EstimateRunway estimates, from the use of the last days, when the pool runs empty and which seats would be stopped first.
+	// Billing, operators and the organization's admins call it. It only reads, so it may be sent again at any time; when the
+	// service is unavailable, ask again.
+	EstimateRunway(ctx context.Context, in *EstimateRunwayRequest, opts ...grpc.CallOption) (*EstimateRunwayResponse, error)
 }
 
 type usageServiceClient struct {
@@ -73,6 +94,16 @@ func (c *usageServiceClient) GetMeter(ctx context.Context, in *GetMeterRequest, 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetMeterResponse)
 	err := c.cc.Invoke(ctx, UsageService_GetMeter_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *usageServiceClient) ExplainTurn(ctx context.Context, in *ExplainTurnRequest, opts ...grpc.CallOption) (*ExplainTurnResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainTurnResponse)
+	err := c.cc.Invoke(ctx, UsageService_ExplainTurn_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +150,26 @@ func (c *usageServiceClient) UnregisterResource(ctx context.Context, in *Unregis
 	return out, nil
 }
 
+func (c *usageServiceClient) ReportUsage(ctx context.Context, in *ReportUsageRequest, opts ...grpc.CallOption) (*ReportUsageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportUsageResponse)
+	err := c.cc.Invoke(ctx, UsageService_ReportUsage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *usageServiceClient) EstimateRunway(ctx context.Context, in *EstimateRunwayRequest, opts ...grpc.CallOption) (*EstimateRunwayResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EstimateRunwayResponse)
+	err := c.cc.Invoke(ctx, UsageService_EstimateRunway_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // UsageServiceServer is the server API for UsageService service.
 // All implementations must embed UnimplementedUsageServiceServer
 // for forward compatibility.
@@ -133,6 +184,13 @@ type UsageServiceServer interface {
 	//
 	// Reasons: MEMBER_NOT_FOUND.
 	GetMeter(context.Context, *GetMeterRequest) (*GetMeterResponse, error)
+	// ExplainTurn tells one turn's whole story: what it was expected to cost, what was held of which layer and why, extensions,
+	// settlement; or why it was refused, and what heals that. Whoever is asked about a turn calls it: orchestrators, operators,
+	// the organization's admins, and the member itself, which must name itself in member_id. It only reads, so it may be sent
+	// again at any time; when it is unavailable, later.
+	//
+	// Reasons: RESERVATION_NOT_FOUND, also for a turn of another member than member_id says.
+	ExplainTurn(context.Context, *ExplainTurnRequest) (*ExplainTurnResponse, error)
 	// GetPlanUsage answers how much of what the plan allows is used, a row for each resource. Billing, operators and the
 	// organization's members call it. It only reads, so it may be sent again at any time.
 	GetPlanUsage(context.Context, *GetPlanUsageRequest) (*GetPlanUsageResponse, error)
@@ -152,6 +210,17 @@ type UsageServiceServer interface {
 	//
 	// Reasons: RESOURCE_NOT_FOUND.
 	UnregisterResource(context.Context, *UnregisterResourceRequest) (*UnregisterResourceResponse, error)
+	// ReportUsage answers what turns used, cost and were refused for, over any span, a row for each member, model, day,
+	// conversation or value of a label, with totals. Billing, operators and the organization's admins call it. It only reads, so
+	// it may be sent again at any time.
+	//
+	// A report is exact as of the moment of its first page: its further pages tell of that moment too, whatever ended since. A
+	// report of a span that has passed is the same for ever. When the service is unavailable, ask again.
+	ReportUsage(context.Context, *ReportUsageRequest) (*ReportUsageResponse, error)
+	// EstimateRunway estimates, from the use of the last days, when the pool runs empty and which seats would be stopped first.
+	// Billing, operators and the organization's admins call it. It only reads, so it may be sent again at any time; when the
+	// service is unavailable, ask again.
+	EstimateRunway(context.Context, *EstimateRunwayRequest) (*EstimateRunwayResponse, error)
 	mustEmbedUnimplementedUsageServiceServer()
 }
 
@@ -165,6 +234,9 @@ type UnimplementedUsageServiceServer struct{}
 func (UnimplementedUsageServiceServer) GetMeter(context.Context, *GetMeterRequest) (*GetMeterResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetMeter not implemented")
 }
+func (UnimplementedUsageServiceServer) ExplainTurn(context.Context, *ExplainTurnRequest) (*ExplainTurnResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainTurn not implemented")
+}
 func (UnimplementedUsageServiceServer) GetPlanUsage(context.Context, *GetPlanUsageRequest) (*GetPlanUsageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPlanUsage not implemented")
 }
@@ -176,6 +248,12 @@ func (UnimplementedUsageServiceServer) RegisterResource(context.Context, *Regist
 }
 func (UnimplementedUsageServiceServer) UnregisterResource(context.Context, *UnregisterResourceRequest) (*UnregisterResourceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UnregisterResource not implemented")
+}
+func (UnimplementedUsageServiceServer) ReportUsage(context.Context, *ReportUsageRequest) (*ReportUsageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReportUsage not implemented")
+}
+func (UnimplementedUsageServiceServer) EstimateRunway(context.Context, *EstimateRunwayRequest) (*EstimateRunwayResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EstimateRunway not implemented")
 }
 func (UnimplementedUsageServiceServer) mustEmbedUnimplementedUsageServiceServer() {}
 func (UnimplementedUsageServiceServer) testEmbeddedByValue()                      {}
@@ -212,6 +290,24 @@ func _UsageService_GetMeter_Handler(srv interface{}, ctx context.Context, dec fu
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(UsageServiceServer).GetMeter(ctx, req.(*GetMeterRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UsageService_ExplainTurn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainTurnRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UsageServiceServer).ExplainTurn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UsageService_ExplainTurn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UsageServiceServer).ExplainTurn(ctx, req.(*ExplainTurnRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -288,6 +384,42 @@ func _UsageService_UnregisterResource_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UsageService_ReportUsage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportUsageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UsageServiceServer).ReportUsage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UsageService_ReportUsage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UsageServiceServer).ReportUsage(ctx, req.(*ReportUsageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UsageService_EstimateRunway_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EstimateRunwayRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UsageServiceServer).EstimateRunway(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UsageService_EstimateRunway_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UsageServiceServer).EstimateRunway(ctx, req.(*EstimateRunwayRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // UsageService_ServiceDesc is the grpc.ServiceDesc for UsageService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -298,6 +430,10 @@ var UsageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetMeter",
 			Handler:    _UsageService_GetMeter_Handler,
+		},
+		{
+			MethodName: "ExplainTurn",
+			Handler:    _UsageService_ExplainTurn_Handler,
 		},
 		{
 			MethodName: "GetPlanUsage",
@@ -314,6 +450,14 @@ var UsageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UnregisterResource",
 			Handler:    _UsageService_UnregisterResource_Handler,
+		},
+		{
+			MethodName: "ReportUsage",
+			Handler:    _UsageService_ReportUsage_Handler,
+		},
+		{
+			MethodName: "EstimateRunway",
+			Handler:    _UsageService_EstimateRunway_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

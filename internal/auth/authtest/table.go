@@ -26,6 +26,7 @@ TopUp Refund                                                  |              | y
 GrantAccess RevokeAccess ListAccessChanges                    |              |         | yes      | own       |
 GetPool ListLedgerEntries                                     |              | yes     | yes      | own       | if shown
 GetMeter                                                      |              |         | yes      | own       | itself
+ExplainTurn                                                   | yes          |         | yes      | own       | itself
 GetMember ListMembers                                         |              | yes     | yes      | if shared | if shared
 PutPlan GetPlan ListPlans                                     |              | yes     | yes      |           |
 PutOrganization GetOrganization ListOrganizations             |              | yes     | yes      |           |
@@ -33,6 +34,7 @@ PutMember RemoveMember                                        |              | y
 PutPriceBook GetPriceBook ListPriceBooks Quote                |              | yes     | yes      |           |
 GetPlanUsage                                                  |              | yes     | yes      | if shared | if shared
 RecountPlanUsage                                              |              | yes     | yes      | if shared |
+ReportUsage EstimateRunway                                    |              | yes     | yes      | own       |
 RegisterResource UnregisterResource                           |              | yes     | yes      |           |
 GetTime Advance SetTime                                       |              |         | yes      |           |
 ListAuditEntries                                              |              |         | yes      | own       |

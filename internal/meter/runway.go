@@ -1,0 +1,176 @@
+package meter
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+	"time"
+)
+
+// RunwaySeats bounds how many seats a Runway tells of.
+const RunwaySeats = 100
+
+// RunwayBasis is what an estimate rests on: what was used in a span.
+type RunwayBasis struct {
+	Span
+	Days  int
+	Turns int64
+	Pool  Micros    // What the pool paid.
+	Daily Micros    // The same per 24 hours, rounded down.
+	At    time.Time // When the estimate is made.
+}
+
+// SeatUse is a seat as it stands, and what its turns cost in the basis' span.
+type SeatUse struct {
+	Meter       Meter
+	DisplayName string
+	Cost        Micros
+}
+
+// Runway is an estimate of how long an organization's pool and allowances last at the pace of a span.
+type Runway struct {
+	OrganizationID string
+	Unit           Unit
+	Zone           *time.Location
+	Basis          RunwayBasis
+	Balance        Micros
+	EmptyAt        time.Time // When the pool is empty; zero: never.
+	ResetsAt       time.Time
+	Stopped        int          // How many seats are stopped before ResetsAt.
+	Seats          []SeatRunway // The first of them.
+}
+
+// SeatRunway is when a seat is stopped.
+type SeatRunway struct {
+	MemberID     string
+	DisplayName  string
+	Access       Access
+	Daily        Micros    // What its turns cost per 24 hours, rounded down.
+	Remaining    Micros    // Of its allowance.
+	AllowanceAt  time.Time // When that is used.
+	CapRemaining Micros    // Of its cap, if it is capped.
+	CapAt        time.Time // When that is used too; zero: not before the period ends, or it is not capped.
+	StoppedAt    time.Time
+	StoppedBy    Reason
+}
+
+// RunwaySpan returns the span that an estimate made at now looks at, and how many days it has: the whole days before this
+// one, at most as many as asked for, and none before the organization's first entry. Where that was made today, it is today
+// until now.
+func RunwaySpan(c Calendar, now time.Time, days int, first time.Time) (Span, int) {
+	today := c.DayAt(now)
+	if !first.Before(today.Start) {
+		return Span{Start: today.Start, End: now}, 1
+	}
+	span, n := Span{Start: today.Start, End: today.Start}, 0
+	for n < days && (n == 0 || first.Before(span.Start)) {
+		span.Start = c.DayAt(span.Start.Add(-time.Microsecond)).Start
+		n++
+	}
+	return span, n
+}
+
+// EstimateRunway estimates from a basis, whose Daily it fills in. Its seats are the active ones that cost something then.
+func EstimateRunway(o Organization, plan Plan, basis RunwayBasis, seats []SeatUse) Runway {
+	pace := pace{cost: basis.Pool, over: basis.Span}
+	basis.Daily = pace.daily()
+	r := Runway{
+		OrganizationID: o.ID, Unit: o.Unit, Zone: o.Calendar.Anchor.Zone, Basis: basis, Balance: o.Pool.Balance,
+		EmptyAt: pace.spends(o.Pool.Balance, basis.At), ResetsAt: o.Calendar.PeriodAt(basis.At).End,
+	}
+	for _, use := range seats {
+		if s := r.seat(plan, use); s.stopsBefore(r.ResetsAt) {
+			r.Seats = append(r.Seats, s)
+		}
+	}
+	slices.SortFunc(r.Seats, func(a, b SeatRunway) int {
+		return cmp.Or(a.StoppedAt.Compare(b.StoppedAt), cmp.Compare(a.MemberID, b.MemberID))
+	})
+	r.Stopped = len(r.Seats)
+	r.Seats = r.Seats[:min(len(r.Seats), RunwaySeats)]
+	return r
+}
+
+// seat estimates when one seat is stopped: once its allowance is used, and then what it may draw of the pool. At a tie of
+// cap and pool it is the pool, as in Reserve.
+func (r Runway) seat(plan Plan, use SeatUse) SeatRunway {
+	pace := pace{cost: use.Cost, over: r.Basis.Span}
+	s := SeatRunway{
+		MemberID: use.Meter.MemberID, DisplayName: use.DisplayName, Access: use.Meter.Access, Daily: pace.daily(),
+		Remaining: use.Meter.Remaining,
+	}
+	if use.Cost == 0 {
+		return s
+	}
+	if s.AllowanceAt = pace.spends(s.Remaining, r.Basis.At); s.AllowanceAt.IsZero() {
+		return s
+	}
+	empty := r.EmptyAt
+	if !empty.IsZero() && empty.Before(s.AllowanceAt) {
+		empty = s.AllowanceAt
+	}
+	s.StoppedAt, s.StoppedBy = empty, PoolEmpty
+	switch {
+	case plan.Kind == PlanIndividual:
+		s.StoppedBy = IndividualExhausted
+	case s.Access.Kind == AccessNone:
+		s.StoppedAt, s.StoppedBy = s.AllowanceAt, ExtraUsageNotEnabled
+	case s.Access.Kind == AccessCapped:
+		s.CapRemaining = max(0, s.Access.Cap-use.Meter.Period.PoolUsed-use.Meter.Period.PoolHeld)
+		if s.CapAt = pace.spends(s.CapRemaining, s.AllowanceAt); !s.CapAt.Before(r.ResetsAt) {
+			s.CapAt = time.Time{}
+		}
+		if !s.CapAt.IsZero() && (empty.IsZero() || s.CapAt.Before(empty)) {
+			s.StoppedAt, s.StoppedBy = s.CapAt, MemberCapReached
+		}
+	}
+	return s
+}
+
+func (s SeatRunway) stopsBefore(end time.Time) bool {
+	return !s.StoppedAt.IsZero() && s.StoppedAt.Before(end)
+}
+
+// pace is what was spent over a span.
+type pace struct {
+	cost Micros
+	over Span
+}
+
+// daily is what is spent per 24 hours, rounded down. It is exact in 128 bits; what passes an amount's range is cut to it.
+func (p pace) daily() Micros {
+	const day = uint64(24 * time.Hour / time.Microsecond)
+	return Micros(min(mulDiv(uint64(p.cost), day, p.micros(), 0), 1<<63-1))
+}
+
+// lastMoment is the last that an estimate tells.
+var lastMoment = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC).UnixMicro()
+
+// spends is when an amount has been spent that there is at a moment; zero: never, or after lastMoment.
+func (p pace) spends(amount Micros, from time.Time) time.Time {
+	if amount == 0 {
+		return from
+	}
+	if p.cost == 0 {
+		return time.Time{}
+	}
+	takes := mulDiv(uint64(amount), p.micros(), uint64(p.cost), uint64(p.cost)-1)
+	if takes > uint64(lastMoment-from.UnixMicro()) {
+		return time.Time{}
+	}
+	return time.UnixMicro(from.UnixMicro() + int64(takes)).UTC()
+}
+
+// micros is the length of the span, at least 1.
+func (p pace) micros() uint64 { return uint64(max(1, p.over.End.Sub(p.over.Start).Microseconds())) }
+
+// mulDiv is (a*b + more) / by, or the greatest number if it is greater.
+func mulDiv(a, b, by, more uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	lo, carry := bits.Add64(lo, more, 0)
+	if hi += carry; hi >= by {
+		return 1<<64 - 1
+	}
+	quotient, _ := bits.Div64(hi, lo, by)
+	return quotient
+}

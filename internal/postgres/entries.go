@@ -1,0 +1,134 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
+
+const (
+	readEntries = `SELECT ` + entryColumns + ` FROM ledger_entry l
+		WHERE l.organization_id = $1 AND l.sequence > $2 AND l.sequence <= $3 ORDER BY l.sequence LIMIT $4`
+
+	readEntriesOf = `SELECT ` + entryColumns + ` FROM ledger_entry l
+		WHERE l.organization_id = $1 AND l.sequence > $2 AND l.sequence <= $3 AND l.at >= $5 AND l.at < $6
+			AND l.kind = ANY($7::smallint[])
+		ORDER BY l.sequence LIMIT $4`
+
+	// readMovements goes by an index that holds top-ups and refunds only.
+	readMovements = `SELECT ` + entryColumns + ` FROM ledger_entry l
+		WHERE l.organization_id = $1 AND l.sequence > $2 AND l.sequence <= $3 AND l.at >= $5 AND l.at < $6
+			AND l.kind = ANY($7::smallint[]) AND l.kind IN (1, 2)
+		ORDER BY l.sequence LIMIT $4`
+
+	// readEntryBounds tells where a span lies in a ledger: in the days that are rolled up, between the first and the last of
+	// their entries that may be in it, and after the watermark.
+	readEntryBounds = `SELECT coalesce(min(d.first_ledger_sequence), 1) - 1, coalesce(max(d.last_ledger_sequence), 0),
+			coalesce(max(w.ledger_sequence), 0), o.ledger_sequence
+		FROM organization o LEFT JOIN usage_watermark w ON w.organization_id = o.organization_id
+			LEFT JOIN usage_day d ON d.organization_id = o.organization_id AND d.first_at < $3 AND d.last_at >= $2
+				AND d.starts_at < $3 AND d.starts_at > $2::timestamptz - interval '3 days'
+		WHERE o.organization_id = $1 GROUP BY o.organization_id`
+)
+
+// entriesLooked bounds how many entries one page of a narrowed list looks at.
+const entriesLooked = 50_000
+
+// Entries lists an organization's ledger in order of sequence. Where it is narrowed by time, the days that are rolled up
+// tell where to look; where by kind, it looks at so many entries at most, and says where to go on.
+func (s *Store) Entries(ctx context.Context, q meter.EntryQuery) (meter.EntryPage, error) {
+	stretches, err := s.entryStretches(ctx, q)
+	if err != nil {
+		return meter.EntryPage{}, err
+	}
+	var page meter.EntryPage
+	looked := int64(entriesLooked)
+	for _, stretch := range stretches {
+		after, until := max(q.After, stretch.after), stretch.until
+		if bounded(q) {
+			until = min(until, after+looked)
+			looked -= max(0, until-after)
+		}
+		found, err := s.entries(ctx, q, after, until, q.Limit+1-len(page.Entries))
+		if err != nil {
+			return meter.EntryPage{}, err
+		}
+		page.Entries = append(page.Entries, found...)
+		switch {
+		case len(page.Entries) > q.Limit:
+			page.Entries = page.Entries[:q.Limit]
+			page.Next = page.Entries[q.Limit-1].Sequence
+			return page, nil
+		case until < stretch.until:
+			page.Next = max(q.After, until)
+			return page, nil
+		}
+	}
+	return page, nil
+}
+
+// stretch is a part of a ledger: after one sequence, until another one, inclusive.
+type stretch struct{ after, until int64 }
+
+// entryStretches are where entries may lie that a query asks for, in order.
+func (s *Store) entryStretches(ctx context.Context, q meter.EntryQuery) ([]stretch, error) {
+	if q.Span == (meter.Span{}) {
+		o, err := s.Organization(ctx, q.OrganizationID)
+		return []stretch{{0, o.LedgerSequence}}, err
+	}
+	span := openSpan(q.Span)
+	var first, last, rolledUp, head int64
+	err := s.readers.QueryRow(ctx, readEntryBounds, q.OrganizationID, span.Start, span.End).
+		Scan(&first, &last, &rolledUp, &head)
+	if err != nil {
+		return nil, orMissing(err, meter.OrganizationNotFound, "organization_id", q.OrganizationID)
+	}
+	return []stretch{{first, last}, {rolledUp, head}}, nil
+}
+
+// entries reads entries of a stretch that a query asks for.
+func (s *Store) entries(ctx context.Context, q meter.EntryQuery, after, until int64, limit int) ([]meter.Entry, error) {
+	if after >= until {
+		return nil, nil
+	}
+	if !q.Narrowed() {
+		return list(ctx, s, entryTargets, readEntries, q.OrganizationID, after, until, limit)
+	}
+	kinds := []int16{1, 2, 3, 4}
+	if len(q.Kinds) > 0 {
+		kinds = column(q.Kinds, func(k *meter.EntryKind) int16 { return int16(*k) })
+	}
+	sql, span := readEntriesOf, openSpan(q.Span)
+	if onlyMovements(q) {
+		sql = readMovements
+	}
+	return list(ctx, s, entryTargets, sql, q.OrganizationID, after, until, limit, span.Start, span.End, kinds)
+}
+
+// bounded says whether entries that are looked at can be left out, one after the other.
+func bounded(q meter.EntryQuery) bool { return q.Narrowed() && !onlyMovements(q) }
+
+func onlyMovements(q meter.EntryQuery) bool {
+	return len(q.Kinds) > 0 && !slices.ContainsFunc(q.Kinds, func(k meter.EntryKind) bool {
+		return k != meter.EntryTopUp && k != meter.EntryRefund
+	})
+}
+
+// Moments before and after all that are stored.
+var (
+	beginningOfTime = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
+	endOfTime       = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+)
+
+// openSpan is a span with its open ends at the ends of time.
+func openSpan(s meter.Span) meter.Span {
+	if s.Start.IsZero() {
+		s.Start = beginningOfTime
+	}
+	if s.End.IsZero() {
+		s.End = endOfTime
+	}
+	return s
+}

@@ -1,0 +1,81 @@
+package postgres
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
+
+const (
+	// readFirst finds when an organization's first entry was made, of either source.
+	readFirst = `SELECT least(
+			(SELECT l.at FROM ledger_entry l WHERE l.organization_id = $1 AND l.sequence = 1),
+			(SELECT u.at FROM uncharged_turn u WHERE u.organization_id = $1 AND u.sequence = 1))`
+
+	readSeats = `SELECT ` + memberColumns + ` FROM member m WHERE m.organization_id = $1 AND m.state = 1`
+)
+
+// Runway estimates how long an organization's pool and allowances last, from the use of so many days.
+func (s *Store) Runway(ctx context.Context, organizationID string, days int) (runway meter.Runway, err error) {
+	err = s.inSnapshot(ctx, func(tx pgx.Tx) error {
+		runway, err = s.estimateRunway(ctx, tx, organizationID, days)
+		return err
+	})
+	return runway, err
+}
+
+func (s *Store) estimateRunway(
+	ctx context.Context, tx pgx.Tx, organizationID string, days int,
+) (meter.Runway, error) {
+	var none meter.Runway
+	var m mark
+	if err := m.read(ctx, tx, s.sql.mark, organizationID); err != nil {
+		return none, err
+	}
+	var first time.Time
+	if err := tx.QueryRow(ctx, readFirst, organizationID).Scan(instant{&first}); err != nil {
+		return none, err
+	}
+	if first.IsZero() {
+		first = m.now
+	}
+	span, n := meter.RunwaySpan(m.organization.Calendar, m.now, days, first)
+	u, err := s.openUsage(ctx, tx, organizationID, span, m.head)
+	if err != nil {
+		return none, err
+	}
+	rows, totals, err := u.rows(ctx, meter.UsageQuery{Grouping: meter.UsageByMember, Limit: math.MaxInt64})
+	if err != nil {
+		return none, err
+	}
+	var plan meter.Plan
+	if err := tx.QueryRow(ctx, readPlan, m.organization.PlanID).Scan(planTargets(&plan)...); err != nil {
+		return none, err
+	}
+	seats, err := seatsOf(ctx, tx, m, plan, rows)
+	basis := meter.RunwayBasis{Span: span, Days: n, Turns: totals.Turns + totals.Failed, Pool: totals.Pool, At: m.now}
+	return meter.EstimateRunway(m.organization, plan, basis, seats), err
+}
+
+// seatsOf are an organization's active seats that cost something, as they stand.
+func seatsOf(ctx context.Context, tx pgx.Tx, m mark, plan meter.Plan, rows []meter.UsageRow) ([]meter.SeatUse, error) {
+	costs := make(map[string]meter.Micros, len(rows))
+	for _, r := range rows {
+		costs[r.Value] = r.Actual()
+	}
+	members, err := collect(ctx, tx, memberTargets, readSeats, m.organization.ID)
+	var seats []meter.SeatUse
+	for _, member := range members {
+		if cost := costs[member.ID]; cost > 0 {
+			seats = append(seats, meter.SeatUse{
+				Meter:       meter.MeterOf(m.organization, plan, member, m.now),
+				DisplayName: member.DisplayName, Cost: cost,
+			})
+		}
+	}
+	return seats, err
+}
