@@ -19,7 +19,8 @@ import (
 // settings are the flags of meterd. Each can be given as the environment variable that --help names beside it.
 type settings struct {
 	Listen     string `env:"METER_LISTEN" default:"127.0.0.1:7400" placeholder:"ADDRESS" help:"Where to serve gRPC: host:port, or unix:/path (${default}). Without TLS only this machine can be let in."`
-	HTTPListen string `env:"METER_HTTP_LISTEN" placeholder:"ADDRESS" help:"Where to serve /metrics, /healthz and /readyz. Not served unless given."`
+	HTTPListen string `env:"METER_HTTP_LISTEN" placeholder:"ADDRESS" help:"Where to serve the page, the API as JSON, /metrics, /healthz and /readyz. Not served unless given."`
+	BuyMoreURL string `name:"buy-more-url" env:"METER_BUY_MORE_URL" placeholder:"URL" help:"Where the page sends an admin who wants to buy more for the pool."`
 
 	DatabaseURL string `env:"METER_DATABASE_URL" placeholder:"URL" help:"PostgreSQL to use, 15 or later. Unless given, meterd starts a private one."`
 	DataDir     string `env:"METER_DATA_DIR" placeholder:"DIR" help:"Where the private PostgreSQL keeps its data. Default: /var/lib/spillway for root, else $XDG_STATE_HOME/spillway or ~/.local/state/spillway."`
@@ -96,7 +97,7 @@ func (s *settings) Validate() error {
 
 func (s *settings) server() server.Config {
 	return server.Config{
-		Listen: s.Listen, HTTPListen: s.HTTPListen,
+		Listen: s.Listen, HTTPListen: s.HTTPListen, BuyMoreURL: s.BuyMoreURL,
 		DatabaseURL: s.DatabaseURL, DataDir: s.DataDir, PostgresBin: s.PostgresBin,
 		Dev: s.Dev, Identity: s.identity.server(),
 		Lanes: s.Lanes, MaxBatch: s.MaxBatch, QueueLength: s.QueueLength, QueueAge: s.QueueAge,

@@ -71,6 +71,7 @@ type Edge struct {
 	limits     *callerLimits
 	callLog    callLog
 	denials    *denials
+	web        *gate // What came over HTTP.
 
 	draining context.Context // Done once Drain has begun.
 	drain    context.CancelFunc
@@ -90,6 +91,7 @@ func NewEdge(config EdgeConfig) (*Edge, error) {
 		limits:  newCallerLimits(config.CallerRate, config.CallerConcurrency),
 		callLog: newCallLog(config.Logger),
 		denials: newDenials(config.Services.Writer, config.Logger),
+		web:     newGate(),
 	}
 	e.draining, e.drain = context.WithCancel(context.Background())
 	e.grpc = grpc.NewServer(
@@ -161,6 +163,7 @@ func (e *Edge) KeepRecord(ctx context.Context) { e.denials.run(ctx) }
 func (e *Edge) Drain(ctx context.Context) error {
 	e.health.Shutdown()
 	e.drain()
+	e.web.close(ctx)
 	ended := make(chan struct{})
 	go func() {
 		e.grpc.GracefulStop()

@@ -10,10 +10,8 @@ import (
 	"time"
 )
 
-// operations answers what an operator's machines ask over HTTP: /metrics, /healthz (the process lives) and /readyz (it
-// serves).
-func operations(metrics http.Handler, ready func(context.Context) bool) http.Handler {
-	mux := http.NewServeMux()
+// watched adds what an operator's machines ask over HTTP: /metrics, /healthz (the process lives) and /readyz (it serves).
+func watched(mux *http.ServeMux, metrics http.Handler, ready func(context.Context) bool) {
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
@@ -25,7 +23,6 @@ func operations(metrics http.Handler, ready func(context.Context) bool) http.Han
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	return mux
 }
 
 // serveHTTP answers until the function it returns is called.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/spillway-metering/spillway/internal/auth"
 	"github.com/spillway-metering/spillway/internal/lane"
 	"github.com/spillway-metering/spillway/internal/localpg"
 	"github.com/spillway-metering/spillway/internal/meter"
@@ -26,6 +27,7 @@ type Config struct {
 	PostgresBin string // Directory of the private PostgreSQL's programs; empty: they are searched.
 	Dev         bool   // Serves the test clock, to operators only: without TLS, on loopback, everybody is one.
 	Identity    Identity
+	BuyMoreURL  string // Where an organization buys more for its pool; empty: nowhere.
 
 	Lanes             int           // Transactions in flight at a time.
 	MaxBatch          int           // Commands in one transaction, at most.
@@ -95,7 +97,11 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	if httpListener != nil {
-		s.parts.push("HTTP", serveHTTP(httpListener, operations(s.metrics.Handler(), s.edge.Serving), s.Logger))
+		web, err := s.openWeb()
+		if err != nil {
+			return err
+		}
+		s.parts.push("HTTP", serveHTTP(httpListener, web, s.Logger))
 	}
 	s.serve(ctx, grpcListener)
 	if s.Ready == nil {
@@ -179,6 +185,9 @@ func (s *server) settled(r meter.Reservation) {
 }
 
 func (s *server) openEdge() (err error) {
+	if s.Dev {
+		s.callers.authenticator = auth.Development{Directory: s.store}
+	}
 	config := EdgeConfig{
 		Services: rpc.Services{
 			Writer: s.lanes, Reader: s.store, Plans: s.store, Prices: s.store, Learner: price.NewLearner(learnedModels),
