@@ -2,12 +2,27 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+// Bounds of what one client may ask of the HTTP server. A body is bounded where calls are read, at maxMessageBytes, and a
+// header at maxHeaderBytes.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	// writeTimeout is of a whole answer. A download asks for more as it goes.
+	writeTimeout = 30 * time.Second
+	idleTimeout  = 2 * time.Minute
+	// maxConnections is how many are open at a time; more wait to be taken.
+	maxConnections = 4096
 )
 
 // watched adds what an operator's machines ask over HTTP: /metrics, /healthz (the process lives) and /readyz (it serves).
@@ -25,17 +40,26 @@ func watched(mux *http.ServeMux, metrics http.Handler, ready func(context.Contex
 	})
 }
 
-// serveHTTP answers until the function it returns is called.
-func serveHTTP(listener net.Listener, handler http.Handler, logger *slog.Logger) (stop func(context.Context) error) {
+// serveHTTP answers until the function it returns is called. With a config it speaks HTTPS, and HTTP/2 to those who do.
+func serveHTTP(
+	listener net.Listener, config *tls.Config, handler http.Handler, logger *slog.Logger,
+) (stop func(context.Context) error) {
 	server := &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
+		TLSConfig:         config,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
+	serve := server.Serve
+	if config != nil {
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+	}
 	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(netutil.LimitListener(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 			logger.Error("the HTTP server ended", "error", err)
 		}
 	}()

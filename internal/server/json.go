@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -9,10 +10,13 @@ import (
 	"strings"
 	"sync"
 
+	"connectrpc.com/connect"
 	"connectrpc.com/vanguard"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/spillway-metering/spillway/internal/auth"
+	"github.com/spillway-metering/spillway/internal/rpc"
 )
 
 // spoken is what the names of all services begin with that are spoken over HTTP: ours. Health and reflection are for
@@ -34,7 +38,7 @@ func (e *Edge) HTTP() (http.Handler, error) {
 			vanguard.WithTargetCodecs(vanguard.CodecProto),
 			vanguard.WithMaxMessageBufferBytes(maxMessageBytes),
 		),
-		vanguard.WithCodec(strictJSON),
+		vanguard.WithCodec(newStrictJSON),
 		vanguard.WithUnknownHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			connectError(w, http.StatusNotFound, "unimplemented", "There is no such call.")
 		})),
@@ -71,11 +75,37 @@ var languages = []string{
 }
 
 // strictJSON refuses a field that there is not: one that is misspelt would be taken for one that was left out.
-func strictJSON(types vanguard.TypeResolver) vanguard.Codec {
-	return &vanguard.JSONCodec{
+type strictJSON struct{ vanguard.JSONCodec }
+
+func newStrictJSON(types vanguard.TypeResolver) vanguard.Codec {
+	return strictJSON{vanguard.JSONCodec{
 		MarshalOptions:   protojson.MarshalOptions{Resolver: types, EmitUnpopulated: true},
 		UnmarshalOptions: protojson.UnmarshalOptions{Resolver: types},
+	}}
+}
+
+// maxToldBytes bounds what of a request is quoted back to who made it.
+const maxToldBytes = 200
+
+// Unmarshal answers a request that cannot be read as every other bad one is answered.
+func (c strictJSON) Unmarshal(text []byte, message proto.Message) error {
+	err := c.JSONCodec.Unmarshal(text, message)
+	if err == nil {
+		return nil
 	}
+	told := strings.ToValidUTF8(strings.TrimPrefix(err.Error(), "proto:"), "")
+	told = strings.TrimLeft(told, " \u00a0")
+	if len(told) > maxToldBytes {
+		told = strings.ToValidUTF8(told[:maxToldBytes], "") + "…"
+	}
+	status := rpc.Unreadable("must be JSON of the contract: " + told).GRPCStatus()
+	refused := connect.NewError(connect.Code(status.Code()), errors.New(status.Message()))
+	for _, detail := range status.Proto().GetDetails() {
+		if d, err := connect.NewErrorDetail(detail); err == nil {
+			refused.AddDetail(d)
+		}
+	}
+	return refused
 }
 
 // gate counts the calls that came over HTTP. The gRPC server must not stop while one of them runs: it would cut it.

@@ -27,6 +27,7 @@ type Config struct {
 	PostgresBin string // Directory of the private PostgreSQL's programs; empty: they are searched.
 	Dev         bool   // Serves the test clock, to operators only: without TLS, on loopback, everybody is one.
 	Identity    Identity
+	SignIn      SignIn
 	BuyMoreURL  string // Where an organization buys more for its pool; empty: nowhere.
 
 	Lanes             int           // Transactions in flight at a time.
@@ -97,11 +98,11 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	if httpListener != nil {
-		web, err := s.openWeb()
+		web, err := s.openWeb(ctx)
 		if err != nil {
 			return err
 		}
-		s.parts.push("HTTP", serveHTTP(httpListener, web, s.Logger))
+		s.parts.push("HTTP", serveHTTP(httpListener, s.callers.webTLS, web, s.Logger))
 	}
 	s.serve(ctx, grpcListener)
 	if s.Ready == nil {

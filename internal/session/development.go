@@ -17,7 +17,8 @@ const (
 // Directory is where those are listed whom one can choose to be.
 type Directory interface {
 	Organizations(ctx context.Context, after string, limit int) ([]meter.Organization, error)
-	Members(ctx context.Context, q meter.MemberQuery) ([]meter.MemberView, error)
+	// Members also answers how many there are in all.
+	Members(ctx context.Context, q meter.MemberQuery) (found []meter.MemberView, matching int64, err error)
 	Member(ctx context.Context, organizationID, memberID string) (meter.MemberView, error)
 }
 
@@ -68,7 +69,7 @@ func (d *Development) organizations(ctx context.Context) ([]organization, error)
 	}
 	var shown []organization
 	for _, o := range found {
-		members, err := d.directory.Members(ctx, meter.MemberQuery{OrganizationID: o.ID, Limit: maxMembers + 1})
+		members, _, err := d.directory.Members(ctx, meter.MemberQuery{OrganizationID: o.ID, Limit: maxMembers + 1})
 		if err != nil {
 			return nil, err
 		}

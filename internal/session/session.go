@@ -2,6 +2,7 @@ package session
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -10,6 +11,10 @@ import (
 
 // maxLifetime bounds a session, however long its token is good.
 const maxLifetime = 12 * time.Hour
+
+// minLifetime is the least that is worth a session. Without it a browser whose token is over at once would be sent to sign
+// in again and again.
+const minLifetime = 10 * time.Second
 
 // Sessions keeps who is signed in, in their browsers.
 type Sessions struct {
@@ -62,6 +67,9 @@ func withoutCookies(r *http.Request) *http.Request {
 func (s *Sessions) begin(w http.ResponseWriter, r *http.Request, k kept, until time.Time) error {
 	if most := s.now().Add(maxLifetime); until.After(most) {
 		until = most
+	}
+	if !until.After(s.now().Add(minLifetime)) {
+		return errors.New("the token is over before the session begins: the clocks of the issuer and of this machine differ")
 	}
 	k.Until = until.Unix()
 	content, err := json.Marshal(k)
