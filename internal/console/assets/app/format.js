@@ -26,7 +26,7 @@ export function decimal(amount) {
 }
 
 function amountOptions(unit, digits) {
-  const options = { minimumFractionDigits: digits.least, maximumFractionDigits: digits.most, roundingMode: "trunc" };
+  const options = { minimumFractionDigits: digits.least, maximumFractionDigits: digits.most };
   return unit === "USD" ? { ...options, style: "currency", currency: "USD" } : options;
 }
 
@@ -38,13 +38,25 @@ function write(amount, unit, digits, more = {}) {
 /** An amount to the micro: at least two decimals, as many more as it has. */
 export const exact = (amount, unit, more) => write(micros(amount), bare(unit), { least: 2, most: 6 }, more);
 
-/** An amount to read at a glance: two decimals, never rounded up; the first two digits that count of what is smaller. */
+/** How many decimals it takes to write all of these to the micro, so that they stand one below the other: 2 to 6. */
+export function decimalsOf(amounts) {
+  const most = Math.max(0, ...amounts.map((a) => decimal(micros(a)).split(".")[1]?.length ?? 0));
+  return { minimumFractionDigits: Math.max(2, most) };
+}
+
+/** An amount to read at a glance: two decimals, and the first two digits that count of what is smaller. */
 export function money(amount, unit) {
   const value = micros(amount);
   const size = value < 0n ? -value : value;
   if (size === 0n || size >= MICROS / 10n) return write(value, bare(unit), { least: 2, most: 2 });
   const zeros = 6 - String(size).length;
   return write(value, bare(unit), { least: 2, most: Math.min(6, zeros + 2) });
+}
+
+/** An exact decimal of the contract, such as a price, in the unit. */
+export function decimalText(text, unit) {
+  const written = cached(Intl.NumberFormat, amountOptions(bare(unit), { least: 2, most: 12 })).format(text);
+  return bare(unit) === "ACU" ? `${written}\u00a0ACU` : written;
 }
 
 /** An amount for the scale of a plot. */

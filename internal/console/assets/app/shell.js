@@ -10,7 +10,7 @@ export function Shell({ session, pages, path, children }) {
   return html`
     <a class="skip" href="#page">Skip to the content</a>
     <div class="frame">
-      <header class="side">
+      <header class="side"><div class="side-inner">
         <div class="brand">
           <${Mark} />
           <div class="brand-text">
@@ -34,7 +34,7 @@ export function Shell({ session, pages, path, children }) {
             </form>
           </div>
         </div>
-      </header>
+      </div></header>
       <main class="page" id="page" tabindex="-1"><div class="page-inner">${children}</div></main>
     </div>
     <${Announcements} />`;

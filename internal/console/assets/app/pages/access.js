@@ -13,9 +13,11 @@ export const kindOf = (access) => String(access?.kind ?? "NONE").replace(/^ACCES
 /** A member's access in words. */
 export function accessText(access, unit) {
   const kind = kindOf(access);
-  if (kind === "CAPPED") return `Up to ${money(access.capMicros, unit)} a month`;
+  if (kind === "CAPPED") return `${money(access.capMicros, unit)} a month`;
   return kind === "UNLIMITED" ? "Unlimited" : "None";
 }
+
+const accessInSentence = (access, unit) => (kindOf(access) === "CAPPED" ? `up to ${accessText(access, unit)}` : accessText(access, unit).toLowerCase());
 
 /** A name for people. */
 export const nameOf = (member) => member.displayName || member.memberId;
@@ -55,7 +57,7 @@ export function GrantDialog({ member, onClose, onDone }) {
     }
     const how = kind === "CAPPED" ? { capMicros: String(cap) } : { unlimited: true };
     const answer = await call("PoolService/GrantAccess", { organizationId: member.organizationId, memberId: member.memberId, ...how });
-    announce(`${nameOf(member)}: access to the pool is now ${accessText(answer.member.access, unit).toLowerCase()}.`);
+    announce(`${nameOf(member)}: access to the pool is now ${accessInSentence(answer.member.access, unit)}.`);
     onDone(answer.member);
   };
 
@@ -137,7 +139,7 @@ export function RevokeDialog({ member, onClose, onDone }) {
     <//>`;
 }
 
-/** A seat's own allowance as a bar. */
+/** A seat's own allowance as a bar. That it is used is no alarm where the pool pays on. */
 export function AllowanceBar({ member, unit }) {
   const used = micros(member.allowanceUsedPeriodMicros);
   const whole = micros(member.allowancePeriodMicros);
@@ -145,7 +147,7 @@ export function AllowanceBar({ member, unit }) {
   return html`
     <div class="cell-bar">
       <span class="small number">${text}</span>
-      <${Bar} thin label=${`Allowance of ${nameOf(member)}`} text=${`${text} used`} whole=${whole} level=${levelOf(used, whole)}
+      <${Bar} thin label=${`Allowance of ${nameOf(member)}`} text=${`${text} used`} whole=${whole} level=${kindOf(member.access) === "NONE" ? levelOf(used, whole) : ""}
         parts=${[{ amount: used, kind: "used" }]} />
     </div>`;
 }

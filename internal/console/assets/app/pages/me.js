@@ -65,7 +65,7 @@ function Allowance({ meter, zone }) {
           <div class="big" title=${exact(meter.remainingMicros, unit)}><${Moving}>${money(meter.remainingMicros, unit)}<//></div>
           <p class="muted">left this month</p>
         </div>
-        <${Bar} label="Monthly allowance" text=${text} whole=${whole} level=${levelOf(used, whole)}
+        <${Bar} label="Monthly allowance" text=${text} whole=${whole} level=${kindOf(meter.access) === "NONE" ? levelOf(used, whole) : ""}
           parts=${[{ amount: used, kind: "used" }, { amount: held, kind: "held" }]} />
         <p class="row number"><span>${text}</span>${held > 0n && html`<span class="badge accent">${money(held, unit)} held by open turns</span>`}</p>
         <p class="muted">Resets on <strong>${day(meter.resetsAt, zone)}</strong>, ${relative(meter.resetsAt)}. What is left does not roll over.</p>
@@ -87,7 +87,7 @@ function PoolAccess({ meter, session }) {
   return html`
     <${Card} title=${session.planKind === "INDIVIDUAL" ? "Additional usage" : "Access to the organization’s pool"}>
       <div class="stack">
-        <p><span class=${`badge ${{ CAPPED: "accent", UNLIMITED: "good" }[kind] ?? ""}`}>${session.planKind === "INDIVIDUAL" ? "Your own pool" : accessText(meter.access, unit)}</span></p>
+        <p><span class=${`badge ${{ CAPPED: "accent", UNLIMITED: "good" }[kind] ?? ""}`}>${session.planKind === "INDIVIDUAL" ? "Your own pool" : kind === "CAPPED" ? `Up to ${accessText(meter.access, unit)}` : accessText(meter.access, unit)}</span></p>
         ${kind === "CAPPED" && html`<${Cap} meter=${meter} drawn=${drawn} held=${held} unit=${unit} />`}
         <p class="muted">${accessHint(kind, session)}</p>
         <${Figures} items=${figures} />

@@ -17,7 +17,7 @@ const typingPause = 250;
 const orders = {
   name: { wire: "MEMBER_ORDER_NAME", text: "Name", descending: false },
   period: { wire: "MEMBER_ORDER_POOL_USED_PERIOD", text: "Drawn this month", descending: true },
-  lifetime: { wire: "MEMBER_ORDER_POOL_USED_LIFETIME", text: "Drawn in all", descending: true },
+  lifetime: { wire: "MEMBER_ORDER_POOL_USED_LIFETIME", text: "Drawn, lifetime", descending: true },
   allowance: { wire: "MEMBER_ORDER_ALLOWANCE_USED_PERIOD", text: "Allowance used", descending: true },
 };
 
@@ -103,7 +103,7 @@ function MemberTable({ members, list, open }) {
     { key: "name", title: "Member", head: true, sortable: true, cell: (m) => html`<${Person} member=${m} />` },
     { key: "access", title: "Access to the pool", cell: (m) => html`<${AccessBadge} access=${m.access} unit=${unit} />` },
     { key: "period", title: "Drawn this month", number: true, sortable: true, cell: (m) => html`<${Amount} amount=${m.poolUsedPeriodMicros} unit=${unit} />` },
-    { key: "lifetime", title: "Drawn in all", number: true, sortable: true, cell: (m) => html`<${Amount} amount=${m.poolUsedLifetimeMicros} unit=${unit} />` },
+    { key: "lifetime", title: "Drawn, lifetime", number: true, sortable: true, cell: (m) => html`<${Amount} amount=${m.poolUsedLifetimeMicros} unit=${unit} />` },
     { key: "allowance", title: "Own allowance", sortable: true, cell: (m) => html`<${AllowanceBar} member=${m} unit=${unit} />` },
   ];
   if (administers) columns.push({ key: "act", title: "Actions", quiet: true, cell: (m) => html`<${Actions} member=${m} open=${open} />` });
@@ -122,7 +122,7 @@ const Person = ({ member }) => html`
         ${member.role === "ROLE_ADMIN" && html`<span class="badge accent">Admin</span>`}
         ${member.state === "MEMBER_STATE_REMOVED" && html`<span class="badge">Removed</span>`}
       </div>
-      <div class="person-mail">${member.email || member.memberId}</div>
+      <div class="person-mail" title=${member.email || member.memberId}>${member.email || member.memberId}</div>
     </div>
   </div>`;
 

@@ -47,11 +47,11 @@ function Balance({ pool, session }) {
         ${(session.administers || session.planKind === "INDIVIDUAL") && html`<${Runway} />`}
       </div>
       <${Figures} items=${[
-        { name: "Purchased, in all", value: money(pool.purchasedLifetimeMicros, unit), title: exact(pool.purchasedLifetimeMicros, unit) },
-        { name: "Consumed by members, in all", value: money(pool.consumedLifetimeMicros, unit), title: exact(pool.consumedLifetimeMicros, unit) },
-        { name: "Held now by open turns", value: money(pool.heldMicros, unit), title: exact(pool.heldMicros, unit) },
+        { name: "Purchased, lifetime", value: money(pool.purchasedLifetimeMicros, unit), title: exact(pool.purchasedLifetimeMicros, unit) },
+        { name: "Consumed by members, lifetime", value: money(pool.consumedLifetimeMicros, unit), title: exact(pool.consumedLifetimeMicros, unit) },
+        { name: "Held now", value: money(pool.heldMicros, unit), title: exact(pool.heldMicros, unit) },
         { name: "Balance, holds included", value: money(pool.balanceMicros, unit), title: exact(pool.balanceMicros, unit) },
-        ...(micros(pool.refundedLifetimeMicros) > 0n ? [{ name: "Refunded, in all", value: money(pool.refundedLifetimeMicros, unit) }] : []),
+        ...(micros(pool.refundedLifetimeMicros) > 0n ? [{ name: "Refunded, lifetime", value: money(pool.refundedLifetimeMicros, unit) }] : []),
       ]} />
     </div>`;
 }

@@ -11,8 +11,8 @@ import { Table } from "../ui/table.js";
 const shown = 10;
 
 const because = {
-  EXTRA_USAGE_NOT_ENABLED: "Allowance used, no access to the pool",
-  MEMBER_CAP_REACHED: "Limit on the pool reached",
+  EXTRA_USAGE_NOT_ENABLED: "No access to the pool",
+  MEMBER_CAP_REACHED: "Limit reached",
   POOL_EMPTY: "Pool empty",
   INDIVIDUAL_EXHAUSTED: "Nothing left",
 };

@@ -45,7 +45,7 @@ const spanText = (span, zone) => {
 
 function SpanChooser({ span, go }) {
   return html`
-    <form class="tools card" aria-label="Span of the reports" onSubmit=${(event) => event.preventDefault()}>
+    <form class="card" aria-label="Span of the reports" onSubmit=${(event) => event.preventDefault()}><div class="tools-row">
       <div class="field">
         <span class="label" aria-hidden="true">Span</span>
         <${Segments} label="Span" value=${span.preset} choices=${presets.map((p) => [p.key, p.text])} onChoose=${(preset) => go({ preset })} />
@@ -60,7 +60,7 @@ function SpanChooser({ span, go }) {
         <input class="input" type="date" id="span-to" value=${span.last} min=${span.first}
           onChange=${(e) => e.target.value && go({ preset: "", last: e.target.value, first: span.first > e.target.value ? e.target.value : span.first })} />
       </div>
-    </form>`;
+    </div></form>`;
 }
 
 /** The way to one turn's receipt, for whoever was sent its id. */

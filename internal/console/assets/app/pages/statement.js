@@ -1,7 +1,7 @@
 // The statement: every movement of money, newest first, with the balance that it left.
 import { html, useState } from "../../vendor/preact-htm.js";
 import { pageOf } from "../api.js";
-import { addDays, exact, instant, micros, startOf } from "../format.js";
+import { addDays, decimalsOf, exact, instant, micros, startOf } from "../format.js";
 import { useLive } from "../live.js";
 import { useNames } from "../names.js";
 import { useSession } from "../session.js";
@@ -95,11 +95,12 @@ const Nothing = ({ filtered, clear }) => (filtered
 function Entries({ entries }) {
   const { organizationId, unit, timeZone } = useSession();
   const name = useNames(organizationId, entries.map((e) => e.memberId));
+  const decimals = decimalsOf(entries.flatMap((e) => [e.amountMicros, e.poolBalanceAfterMicros]));
   const columns = [
     { key: "at", title: "When", head: true, cell: (e) => html`<time class="nowrap" datetime=${e.at}>${instant(e.at, timeZone)}</time>` },
     { key: "what", title: "What", cell: (e) => html`<${What} entry=${e} name=${name} />` },
-    { key: "amount", title: "Amount", number: true, cell: (e) => html`<${Signed} entry=${e} unit=${unit} />` },
-    { key: "balance", title: "Balance", number: true, cell: (e) => exact(e.poolBalanceAfterMicros, unit) },
+    { key: "amount", title: "Amount", number: true, cell: (e) => html`<${Signed} entry=${e} unit=${unit} decimals=${decimals} />` },
+    { key: "balance", title: "Balance", number: true, cell: (e) => exact(e.poolBalanceAfterMicros, unit, decimals) },
   ];
   return html`<${Table} caption="Statement, newest first" columns=${columns} rows=${entries} keyOf=${(e) => e.sequence} />`;
 }
@@ -111,8 +112,8 @@ function What({ entry, name }) {
 }
 
 /** An amount with the direction in which it moved the pool. */
-function Signed({ entry, unit }) {
+function Signed({ entry, unit, decimals }) {
   const { sign = 0n } = kinds[entry.kind] ?? {};
-  if (sign === 0n) return html`<span class="muted">${exact(entry.amountMicros, unit)}</span>`;
-  return html`<span class=${sign > 0n ? "good" : ""}>${exact(sign * micros(entry.amountMicros), unit, { signDisplay: "always" })}</span>`;
+  if (sign === 0n) return html`<span class="muted">${exact(entry.amountMicros, unit, decimals)}</span>`;
+  return html`<span class=${sign > 0n ? "good" : ""}>${exact(sign * micros(entry.amountMicros), unit, { ...decimals, signDisplay: "always" })}</span>`;
 }

@@ -4,6 +4,9 @@ import { html } from "../../vendor/preact-htm.js";
 import { Icon } from "./icons.js";
 import { Button } from "./parts.js";
 
+/** A table of more columns becomes cards earlier. */
+const manyColumns = 4;
+
 /**
  * columns are {key, title, cell(row), number, head, sortable}; the one with head names the row. sort is {key, descending}
  * and onSort(key) asks for another.
@@ -11,7 +14,7 @@ import { Button } from "./parts.js";
 export function Table({ caption, columns, rows, keyOf, sort, onSort, busy = false }) {
   return html`
     <div class="table-frame" aria-busy=${busy ? "true" : "false"}>
-      <table class="table" role="table">
+      <table class=${`table ${columns.length > manyColumns ? "wide" : ""}`} role="table">
         <caption class="visually-hidden">${caption}</caption>
         <thead role="rowgroup">
           <tr role="row">${columns.map((c) => html`<${Head} key=${c.key} column=${c} sort=${sort} onSort=${onSort} />`)}</tr>
@@ -40,9 +43,9 @@ function Head({ column, sort, onSort }) {
 }
 
 function cellOf(column, row) {
-  const name = [column.number && "number-cell", column.wide && "wide-cell"].filter(Boolean).join(" ");
+  const name = column.number ? "number-cell" : "";
   if (column.head) return html`<th role="rowheader" scope="row" key=${column.key} class=${`${name} head-cell`}>${column.cell(row)}</th>`;
-  return html`<td role="cell" key=${column.key} class=${name} data-title=${column.quiet ? "" : column.title}>${column.cell(row)}</td>`;
+  return html`<td role="cell" key=${column.key} class=${name} data-title=${column.quiet ? "" : column.title}><div>${column.cell(row)}</div></td>`;
 }
 
 /** Goes through the pages of a list. */
