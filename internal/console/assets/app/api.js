@@ -32,9 +32,13 @@ const tries = 4;
 const firstPause = 250;
 
 let onSessionOver = () => {};
+let onRefused = () => {};
 
 /** Says what to do once a call finds the session over. */
 export const whenSessionIsOver = (callback) => { onSessionOver = callback; };
+
+/** Says what to do once a call is refused: the caller may be somebody else than the page believes. */
+export const whenRefused = (callback) => { onRefused = callback; };
 
 /**
  * Calls one RPC, "PoolService/GetPool". What is unavailable is asked again, a few times: the contract promises that the
@@ -47,6 +51,7 @@ export async function call(method, request, { signal, asOperator = false } = {})
     } catch (error) {
       if (error.name === "AbortError") throw error;
       if (error.sessionIsOver && !asOperator) onSessionOver();
+      if (error.refused) onRefused();
       if (attempt >= tries || !worthRetrying(error)) throw error;
       await pause(Math.max(error.retryAfterSeconds * 1000, firstPause * 2 ** attempt * (0.5 + Math.random() / 2)), signal);
     }

@@ -1,6 +1,6 @@
 // Starts the page: asks who is signed in, and shows what the path says.
 import { html, render, useEffect, useRef, useState } from "../vendor/preact-htm.js";
-import { whenSessionIsOver } from "./api.js";
+import { whenRefused, whenSessionIsOver } from "./api.js";
 import { MePage } from "./pages/me.js";
 import { MembersPage } from "./pages/members.js";
 import { PoolPage } from "./pages/pool.js";
@@ -24,7 +24,8 @@ const turn = { name: "Turn", view: TurnPage };
 
 const isOurs = (path) => path === "/" || path.startsWith("/turns") || pages.some((p) => p.path === path);
 
-function App({ session }) {
+function App({ session: first }) {
+  const session = useFreshSession(first);
   const { path, query } = useRoute();
   const [over, setOver] = useState(false);
   useEffect(() => whenSessionIsOver(() => setOver(true)), []);
@@ -41,6 +42,21 @@ function App({ session }) {
       <//>
       ${over && html`<${SignedOut} />`}
     <//>`;
+}
+
+const askAgainAfter = 10_000;
+
+/** The session, asked for anew when a call is refused: a role or a plan may have changed since the page was opened. */
+function useFreshSession(first) {
+  const [session, setSession] = useState(first);
+  const asked = useRef(0);
+  useEffect(() => whenRefused(async () => {
+    if (Date.now() - asked.current < askAgainAfter) return;
+    asked.current = Date.now();
+    const now = await loadSession().catch(() => null);
+    if (now?.signedIn && !now.refused) setSession(now);
+  }), []);
+  return session;
 }
 
 /** A new page has a new title, and the focus goes to its heading, as it would if the browser had loaded it. */

@@ -15,7 +15,7 @@ export function Shell({ session, pages, path, children }) {
           <${Mark} />
           <div class="brand-text">
             <div class="brand-name" title=${session.organizationName}>${session.organizationName}</div>
-            <div class="brand-sub">${session.dev ? "Spillway · development" : "Spillway"}</div>
+            <div class="brand-sub">${session.dev ? "Spillway · dev" : "Spillway"}</div>
           </div>
         </div>
         <${Navigation} pages=${pages} path=${path} />

@@ -19,6 +19,9 @@ export function accessText(access, unit) {
 
 const accessInSentence = (access, unit) => (kindOf(access) === "CAPPED" ? `up to ${accessText(access, unit)}` : accessText(access, unit).toLowerCase());
 
+/** Whether a member has drawn all that the access allows this month. */
+export const capReached = (member) => kindOf(member.access) === "CAPPED" && micros(member.poolUsedPeriodMicros) >= micros(member.access.capMicros);
+
 /** A name for people. */
 export const nameOf = (member) => member.displayName || member.memberId;
 
@@ -139,7 +142,7 @@ export function RevokeDialog({ member, onClose, onDone }) {
     <//>`;
 }
 
-/** A seat's own allowance as a bar. That it is used is no alarm where the pool pays on. */
+/** A seat's own allowance as a bar. That it is used is an alarm only where nothing pays on. */
 export function AllowanceBar({ member, unit }) {
   const used = micros(member.allowanceUsedPeriodMicros);
   const whole = micros(member.allowancePeriodMicros);
@@ -147,7 +150,7 @@ export function AllowanceBar({ member, unit }) {
   return html`
     <div class="cell-bar">
       <span class="small number">${text}</span>
-      <${Bar} thin label=${`Allowance of ${nameOf(member)}`} text=${`${text} used`} whole=${whole} level=${kindOf(member.access) === "NONE" ? levelOf(used, whole) : ""}
+      <${Bar} thin label=${`Allowance of ${nameOf(member)}`} text=${`${text} used`} whole=${whole} level=${kindOf(member.access) === "NONE" || capReached(member) ? levelOf(used, whole) : ""}
         parts=${[{ amount: used, kind: "used" }]} />
     </div>`;
 }

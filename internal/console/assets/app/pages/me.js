@@ -65,7 +65,7 @@ function Allowance({ meter, zone }) {
           <div class="big" title=${exact(meter.remainingMicros, unit)}><${Moving}>${money(meter.remainingMicros, unit)}<//></div>
           <p class="muted">left this month</p>
         </div>
-        <${Bar} label="Monthly allowance" text=${text} whole=${whole} level=${kindOf(meter.access) === "NONE" ? levelOf(used, whole) : ""}
+        <${Bar} label="Monthly allowance" text=${text} whole=${whole} level=${kindOf(meter.access) === "NONE" || (kindOf(meter.access) === "CAPPED" && capLeft(meter) === 0n) ? levelOf(used, whole) : ""}
           parts=${[{ amount: used, kind: "used" }, { amount: held, kind: "held" }]} />
         <p class="row number"><span>${text}</span>${held > 0n && html`<span class="badge accent">${money(held, unit)} held by open turns</span>`}</p>
         <p class="muted">Resets on <strong>${day(meter.resetsAt, zone)}</strong>, ${relative(meter.resetsAt)}. What is left does not roll over.</p>

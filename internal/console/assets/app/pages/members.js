@@ -1,5 +1,5 @@
 // Members: who may draw on the pool, what each has drawn, and the allowance of each seat. Everybody reads; owners and admins act.
-import { html, useEffect, useState } from "../../vendor/preact-htm.js";
+import { html, useEffect, useRef, useState } from "../../vendor/preact-htm.js";
 import { call } from "../api.js";
 import { counted, exact, micros, money } from "../format.js";
 import { useLive } from "../live.js";
@@ -8,7 +8,7 @@ import { Icon } from "../ui/icons.js";
 import { Avatar, Button, Card, LiveNote, PageHead } from "../ui/parts.js";
 import { show, State } from "../ui/states.js";
 import { Pager, Table } from "../ui/table.js";
-import { AllowanceBar, accessText, GrantDialog, kindOf, nameOf, RevokeDialog } from "./access.js";
+import { AllowanceBar, accessText, capReached, GrantDialog, kindOf, nameOf, RevokeDialog } from "./access.js";
 
 const pageSize = 25;
 const typingPause = 250;
@@ -101,14 +101,30 @@ function MemberTable({ members, list, open }) {
   const { administers, unit } = useSession();
   const columns = [
     { key: "name", title: "Member", head: true, sortable: true, cell: (m) => html`<${Person} member=${m} />` },
-    { key: "access", title: "Access to the pool", cell: (m) => html`<${AccessBadge} access=${m.access} unit=${unit} />` },
+    { key: "access", title: "Access to the pool", cell: (m) => html`<${AccessBadge} member=${m} unit=${unit} />` },
     { key: "period", title: "Drawn this month", number: true, sortable: true, cell: (m) => html`<${Amount} amount=${m.poolUsedPeriodMicros} unit=${unit} />` },
     { key: "lifetime", title: "Drawn, lifetime", number: true, sortable: true, cell: (m) => html`<${Amount} amount=${m.poolUsedLifetimeMicros} unit=${unit} />` },
     { key: "allowance", title: "Own allowance", sortable: true, cell: (m) => html`<${AllowanceBar} member=${m} unit=${unit} />` },
   ];
   if (administers) columns.push({ key: "act", title: "Actions", quiet: true, cell: (m) => html`<${Actions} member=${m} open=${open} />` });
-  return html`<${Table} caption=${`Members, sorted by ${orders[list.order].text.toLowerCase()}`} columns=${columns} rows=${members}
-    keyOf=${(m) => m.memberId} sort=${{ key: list.order, descending: orders[list.order].descending }} onSort=${list.setOrder} />`;
+  const { rows, hold } = useSteadyRows(members, `${list.order} ${list.search} ${list.page}`);
+  return html`
+    <div ...${hold}>
+      <${Table} caption=${`Members, sorted by ${orders[list.order].text.toLowerCase()}`} columns=${columns} rows=${rows}
+        keyOf=${(m) => m.memberId} sort=${{ key: list.order, descending: orders[list.order].descending }} onSort=${list.setOrder} />
+    </div>`;
+}
+
+/** The members in their order, which does not change under the pointer: else a click could hit somebody else. */
+function useSteadyRows(members, question) {
+  const steady = useRef(false);
+  const shown = useRef({ question, ids: [] });
+  const place = new Map(shown.current.ids.map((id, i) => [id, i]));
+  const keeps = steady.current && shown.current.question === question;
+  const rows = keeps ? [...members].sort((a, b) => (place.get(a.memberId) ?? Infinity) - (place.get(b.memberId) ?? Infinity) || 0) : members;
+  shown.current = { question, ids: rows.map((m) => m.memberId) };
+  const set = (value) => () => { steady.current = value; };
+  return { rows, hold: { onPointerEnter: set(true), onPointerLeave: set(false), onfocusin: set(true), onfocusout: set(false) } };
 }
 
 const Amount = ({ amount, unit }) => html`<span title=${exact(amount, unit)}>${money(amount, unit)}</span>`;
@@ -122,13 +138,20 @@ const Person = ({ member }) => html`
         ${member.role === "ROLE_ADMIN" && html`<span class="badge accent">Admin</span>`}
         ${member.state === "MEMBER_STATE_REMOVED" && html`<span class="badge">Removed</span>`}
       </div>
-      <div class="person-mail" title=${member.email || member.memberId}>${member.email || member.memberId}</div>
+      <div class="person-mail"><${Mail} text=${member.email || member.memberId} /></div>
     </div>
   </div>`;
 
+/** An address that, where it is too long, breaks before the sign that everybody knows. */
+const Mail = ({ text }) => text.split("@").map((part, i) => (i ? html`<wbr />@${part}` : part));
+
 const tones = { CAPPED: "accent", UNLIMITED: "good", NONE: "" };
 
-const AccessBadge = ({ access, unit }) => html`<span class=${`badge ${tones[kindOf(access)]}`}>${accessText(access, unit)}</span>`;
+function AccessBadge({ member, unit }) {
+  const { access } = member;
+  if (!capReached(member)) return html`<span class=${`badge ${tones[kindOf(access)]}`}>${accessText(access, unit)}</span>`;
+  return html`<span class="badge danger">${accessText(access, unit)}</span> <span class="small danger nowrap">limit reached</span>`;
+}
 
 /** What may be done to one's access. A solo individual needs none; a removed member starts no turn that could draw. */
 function Actions({ member, open }) {

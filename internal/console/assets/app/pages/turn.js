@@ -6,35 +6,44 @@ import { useLive } from "../live.js";
 import { useNames } from "../names.js";
 import { useSession } from "../session.js";
 import { Card, PageHead } from "../ui/parts.js";
-import { Failed, show, State } from "../ui/states.js";
+import { show, State } from "../ui/states.js";
 import { Charge, Hold, Price } from "./receipt-figures.js";
 import { Extensions, Refused } from "./receipt-steps.js";
 import { Outcome, stateOf } from "./turns.js";
 
+const aReservation = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const aRequest = /^[A-Za-z0-9._:@-]{1,128}$/;
+
+/** The turn that the address names, by its reservation or by its request. */
 export function TurnPage({ path, query }) {
-  const { organizationId, memberId, administers } = useSession();
-  const reservationId = path.replace(/^\/turns\/?/, "");
+  const reservationId = path.replace(/^\/turns\/?/, "").toLowerCase();
   const requestId = query.get("request") ?? "";
+  const isOne = reservationId ? aReservation.test(reservationId) : aRequest.test(requestId);
+  return html`
+    <${PageHead} title="One turn’s receipt">What was held, what was charged, and why.<//>
+    ${isOne ? html`<${Receipt} reservationId=${reservationId} requestId=${requestId} />` : html`<${NoSuchTurn} id=${reservationId || requestId} />`}`;
+}
+
+function Receipt({ reservationId, requestId }) {
+  const { organizationId, memberId, administers } = useSession();
   const live = useLive((signal) => call("UsageService/ExplainTurn", {
     organizationId, ...(administers ? {} : { memberId }), ...(reservationId ? { reservationId } : { requestId }),
   }, { signal }), [reservationId, requestId], { every: 3000 });
+  if (!live.data && live.error?.reason === "RESERVATION_NOT_FOUND") return html`<${NoSuchTurn} id=${reservationId || requestId} />`;
   return html`
-    <${PageHead} title="One turn’s receipt">What was held, what was charged, and why.<//>
-    ${live.error && !live.data
-      ? html`<section class="card">${missing(live.error) ? html`<${NoSuchTurn} id=${reservationId || requestId} />` : html`<${Failed} error=${live.error} retry=${live.refresh} what="this turn" />`}</section>`
-      : html`
-        <${Card} title="What happened" busy=${live.loading}>
-          ${show(live, ({ receipt }) => html`<ol class="receipt">${(receipt.story ?? []).map((line, i) => html`<li key=${i}>${line}</li>`)}</ol>`, { lines: 6 })}
-        <//>
-        ${live.data && html`<${Figures} receipt=${live.data.receipt} />`}`}`;
+    <${Card} title="What happened" busy=${live.loading}>
+      ${show(live, ({ receipt }) => html`<ol class="receipt">${(receipt.story ?? []).map((line, i) => html`<li key=${i}>${line}</li>`)}</ol>`,
+        { lines: 6, what: "this turn" })}
+    <//>
+    ${live.data && html`<${Figures} receipt=${live.data.receipt} />`}`;
 }
 
-const missing = (error) => error.reason === "RESERVATION_NOT_FOUND" || error.code === "invalid_argument";
-
 const NoSuchTurn = ({ id }) => html`
-  <${State} icon="search" title="There is no such turn" actions=${html`<a class="button" href="/me">Go to my turns</a>`}>
-    ${id ? html`Nothing is on record under <code>${id}</code> that you may see. Check that the id is whole, and that the turn is one of your own organization.` : "The address names no turn."}
-  <//>`;
+  <section class="card">
+    <${State} icon="search" title="There is no such turn" actions=${html`<a class="button" href="/me">Go to my turns</a>`}>
+      ${id ? html`Nothing is on record under <code>${id}</code> that you may see. Check that the id is whole, and that the turn is one of your own organization.` : "The address names no turn."}
+    <//>
+  </section>`;
 
 function Figures({ receipt }) {
   const { turn, refusals = [] } = receipt;

@@ -23,7 +23,7 @@ export const Skeleton = ({ lines = 3, block = false }) => html`
 export const State = ({ icon, title, children, actions, role }) => html`
   <div class="state" role=${role}>
     <${Icon} name=${icon} />
-    <h3>${title}</h3>
+    <p class="state-title">${title}</p>
     <p class="muted">${children}</p>
     ${actions && html`<div class="row">${actions}</div>`}
   </div>`;
