@@ -9,7 +9,7 @@ MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-builtin-variable
 .DEFAULT_GOAL := help
 
 # What `make run` starts, and what `make bench` measures.
-RUN ?= bin/meterd --dev --demo
+RUN ?= bin/meterd --dev --demo --http-listen 127.0.0.1:7401
 BENCH ?= bin/meterbench --callers 1,64,256,1024 --duration 10s
 BENCH_MANY ?= bin/meterbench --callers 256 --organizations 1,1000 --seats 1000 --duration 10s
 # What `make test` hands to go test besides -race. The tests speak with a real

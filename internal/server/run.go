@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/spillway-metering/spillway/internal/auth"
@@ -42,8 +43,14 @@ type Config struct {
 	SweepInterval     time.Duration // How often expired holds are looked for.
 
 	Logger *slog.Logger
-	// Ready is called once, when the server answers calls, with the address it listens on.
-	Ready func(ctx context.Context, address string) error
+	// Ready is called once, when the server answers calls, with the addresses it listens on.
+	Ready func(ctx context.Context, at Addresses) error
+}
+
+// Addresses are where a server serves.
+type Addresses struct {
+	GRPC string // As clients of gRPC dial it.
+	Page string // As a browser is told; empty: there is no page.
 }
 
 // pingEvery is how often the database is asked whether it is there.
@@ -108,7 +115,19 @@ func (s *server) start(ctx context.Context) error {
 	if s.Ready == nil {
 		return nil
 	}
-	return s.Ready(ctx, addressOf(grpcListener))
+	return s.Ready(ctx, Addresses{GRPC: addressOf(grpcListener), Page: s.pageAt(httpListener)})
+}
+
+// pageAt is the URL of the page.
+func (s *server) pageAt(listener net.Listener) string {
+	switch {
+	case listener == nil || (!s.Dev && s.SignIn.ClientID == ""):
+		return ""
+	case s.Dev:
+		return "http://" + listener.Addr().String() + "/"
+	default:
+		return strings.TrimSuffix(s.SignIn.PublicURL, "/") + "/"
+	}
 }
 
 func (s *server) listen(ctx context.Context) (grpcListener, httpListener net.Listener, err error) {

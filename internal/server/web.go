@@ -33,6 +33,7 @@ func (s *server) openWeb(ctx context.Context) (http.Handler, error) {
 	}
 	known, outer := http.NewServeMux(), http.NewServeMux()
 	known.Handle("POST /{service}/{method}", calls)
+	known.HandleFunc("GET /", http.NotFound) // Else the mux would say of every unknown path that it can be posted to.
 	watched(outer, s.toWatchers(s.metrics.Handler()), s.edge.Serving)
 	headers := console.Headers{HTTPS: s.callers.webTLS != nil || strings.HasPrefix(s.SignIn.PublicURL, "https:")}
 	if !s.Dev && s.SignIn.ClientID == "" {

@@ -56,11 +56,13 @@ var arrows = map[string][]string{
 	// Measures the service from outside, and the naive way on the same tables.
 	"internal/bench": {"internal/localpg", "internal/auth", "internal/dial", "gen"},
 	// Test support.
-	"internal/auth/authtest": {"internal/auth"},
-	"internal/pgtest":        {"internal/localpg", "internal/postgres"},
-	"internal/faults":        everything,
-	"internal/tidy":          {},
-	"internal/e2e":           {},
+	"internal/auth/authtest":       {"internal/auth"},
+	"internal/session/sessiontest": {"internal/auth"},
+	"internal/pgtest":              {"internal/localpg", "internal/postgres"},
+	"internal/faults":              everything,
+	"internal/tidy":                {},
+	"internal/e2e":                 {},
+	"internal/browser":             {},
 }
 
 func importsFollowArrows(t tree) (complaints []string) {
