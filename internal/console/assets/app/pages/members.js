@@ -26,7 +26,10 @@ export function MembersPage() {
   const list = useMemberList(session.organizationId);
   const [dialog, setDialog] = useState(null);
   const close = () => setDialog(null);
-  const done = () => list.live.refresh();
+  const done = async (member) => {
+    await list.live.refresh();
+    requestAnimationFrame(() => keepFocus(member));
+  };
   return html`
     <${PageHead} title="Members" actions=${html`<${LiveNote} live=${list.live} /><a class="button" href="/download/members.csv" download><${Icon} name="download" />CSV</a>`}>
       ${session.administers
@@ -42,6 +45,12 @@ export function MembersPage() {
     <//>
     ${dialog?.kind === "grant" && html`<${GrantDialog} member=${dialog.member} onClose=${close} onDone=${done} />`}
     ${dialog?.kind === "revoke" && html`<${RevokeDialog} member=${dialog.member} onClose=${close} onDone=${done} />`}`;
+}
+
+/** What was done may have taken away the button it was done with: then the focus goes to the one beside it. */
+function keepFocus(member) {
+  if (document.activeElement && document.activeElement !== document.body) return;
+  (document.getElementById(actionId(member)) ?? document.querySelector("h1")).focus();
 }
 
 /** One page of the members at a time, searched and sorted by the server: there may be ten thousand. */
@@ -153,14 +162,16 @@ function AccessBadge({ member, unit }) {
   return html`<span class="badge danger">${accessText(access, unit)}</span> <span class="small danger nowrap">limit reached</span>`;
 }
 
+const actionId = (member) => `act-${member.memberId}`;
+
 /** What may be done to one's access. A solo individual needs none; a removed member starts no turn that could draw. */
 function Actions({ member, open }) {
   const granted = kindOf(member.access) !== "NONE";
   const of = html`<span class="visually-hidden"> ${granted ? "the access of" : "to"} ${nameOf(member)}</span>`;
   return html`
     <div class="cell-actions">
-      ${granted || member.state === "MEMBER_STATE_REMOVED" ? null : html`<${Button} class="small" onClick=${() => open("grant", member)}>Grant access${of}<//>`}
-      ${granted && html`<${Button} class="small" onClick=${() => open("grant", member)}>Adjust${of}<//>`}
+      ${(granted || member.state !== "MEMBER_STATE_REMOVED") && html`
+        <${Button} class="small" id=${actionId(member)} onClick=${() => open("grant", member)}>${granted ? "Adjust" : "Grant access"}${of}<//>`}
       ${granted && html`<${Button} class="small" onClick=${() => open("revoke", member)}>Revoke${of}<//>`}
     </div>`;
 }
