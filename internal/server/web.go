@@ -12,6 +12,7 @@ import (
 
 	"github.com/spillway-metering/spillway/internal/auth"
 	"github.com/spillway-metering/spillway/internal/console"
+	"github.com/spillway-metering/spillway/internal/openapi"
 	"github.com/spillway-metering/spillway/internal/session"
 )
 
@@ -33,6 +34,10 @@ func (s *server) openWeb(ctx context.Context) (http.Handler, error) {
 	}
 	known, outer := http.NewServeMux(), http.NewServeMux()
 	known.Handle("POST /{service}/{method}", calls)
+	known.HandleFunc("GET /openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/yaml")
+		_, _ = w.Write(openapi.Document) // Who went away need not be told.
+	})
 	known.HandleFunc("GET /", http.NotFound) // Else the mux would say of every unknown path that it can be posted to.
 	watched(outer, s.toWatchers(s.metrics.Handler()), s.edge.Serving)
 	headers := console.Headers{HTTPS: s.callers.webTLS != nil || strings.HasPrefix(s.SignIn.PublicURL, "https:")}
