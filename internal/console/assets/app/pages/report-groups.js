@@ -35,8 +35,8 @@ function LabelField({ labelKey, onLabel }) {
     <form class="tools" onSubmit=${(event) => { event.preventDefault(); onLabel(typed.trim()); }}>
       <div class="field grow">
         <label for="label-key">Name of the label</label>
-        <input class="input" id="label-key" type="text" maxlength="64" autocomplete="off" value=${typed} onInput=${(e) => setTyped(e.target.value)} aria-describedby="label-help" />
         <p class="muted small" id="label-help">As your assistant’s callers name it, such as team or project.</p>
+        <input class="input" id="label-key" type="text" maxlength="64" autocomplete="off" value=${typed} onInput=${(e) => setTyped(e.target.value)} aria-describedby="label-help" />
       </div>
       <${Button} type="submit">Show<//>
     </form>`;
