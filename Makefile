@@ -41,7 +41,7 @@ bench: build ## Measure turns a second, beside the ceilings of the same run (5 m
 ##@ Check it
 
 .PHONY: test
-test: gcc postgres check-generated lint vulnerabilities tidy ## Everything that must be green: the checks below, then every test under -race
+test: gcc postgres chromium check-generated lint vulnerabilities tidy ## Everything that must be green: the checks below, then every test under -race
 	go test -race $(TEST_FLAGS) ./...
 	$(MAKE) fuzz
 
@@ -124,6 +124,10 @@ gcc:
 .PHONY: postgres
 postgres:
 	@tools/prerequisites postgresql
+
+.PHONY: chromium
+chromium:
+	@tools/prerequisites chromium
 
 # The pinned tools, each with a go.mod of its own so that none of their
 # dependencies reaches the service. The first build of each takes minutes.
