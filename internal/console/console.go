@@ -16,6 +16,8 @@ type Config struct {
 	Identify func(r *http.Request) (auth.Identity, error)
 	// Directory is where the people and their organizations are looked up.
 	Directory auth.Directory
+	// Tables are what can be downloaded, by the names of the files.
+	Tables map[string]Table
 	// BuyMoreURL is where an organization buys more for its pool; empty: nowhere.
 	BuyMoreURL string
 	// Dev says that the server runs for development.
@@ -46,6 +48,7 @@ func New(config Config) (*Console, error) {
 func (c *Console) Register(mux *http.ServeMux) {
 	c.assets.register(mux)
 	mux.HandleFunc("GET /session", c.session)
+	mux.HandleFunc("GET /download/{table}", c.download)
 }
 
 // failed answers that the database could not be asked.

@@ -71,7 +71,8 @@ type Edge struct {
 	limits     *callerLimits
 	callLog    callLog
 	denials    *denials
-	web        *gate // What came over HTTP.
+	web        *gate   // What came over HTTP.
+	direct     *direct // For what this process asks on behalf of those who ask it over HTTP.
 
 	draining context.Context // Done once Drain has begun.
 	drain    context.CancelFunc
@@ -107,7 +108,8 @@ func NewEdge(config EdgeConfig) (*Edge, error) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 	)
-	config.Services.Register(e.grpc)
+	e.direct = newDirect(e.unary(config.DefaultDeadline))
+	config.Services.Register(both{e.grpc, e.direct})
 	if config.TestClock != nil {
 		config.TestClock.Register(e.grpc)
 	}

@@ -57,7 +57,7 @@ func (s *server) openWeb(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	headers.FormTargets = end
-	outer.Handle("/", sessions.Carry(known))
+	outer.Handle("/", sessions.Carry(asCalls(known)))
 	if s.Dev {
 		return headers.Around(onlyAsLoopback(sameOrigin(outer))), nil
 	}
@@ -112,11 +112,21 @@ func (s *server) openSignIn(ctx context.Context, sessions *session.Sessions, mux
 
 // identify is who a request is from, as a call of meter.v1 with the same header would be judged.
 func (s *server) identify(r *http.Request) (auth.Identity, error) {
+	return auth.Identify(asCall(r), s.callers.authenticator)
+}
+
+// asCall is the context of a request as that of a call with the same authorization.
+func asCall(r *http.Request) context.Context {
 	header := metadata.MD{}
 	for _, given := range r.Header.Values("Authorization") {
 		header.Append("authorization", given)
 	}
-	return auth.Identify(metadata.NewIncomingContext(r.Context(), header), s.callers.authenticator)
+	return metadata.NewIncomingContext(r.Context(), header)
+}
+
+// asCalls gives requests such a context, so that what answers them can call the edge directly.
+func asCalls(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r.WithContext(asCall(r))) })
 }
 
 // toWatchers lets through requests of this machine, and of operators: the address may be open to everybody.
