@@ -9,7 +9,7 @@ MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-builtin-variable
 .DEFAULT_GOAL := help
 
 # What `make run` starts, and what `make bench` measures.
-RUN ?= bin/meterd --dev --demo
+RUN ?= bin/meterd --dev --demo --http-listen 127.0.0.1:7401
 BENCH ?= bin/meterbench --callers 1,64,256,1024 --duration 10s
 BENCH_MANY ?= bin/meterbench --callers 256 --organizations 1,1000 --seats 1000 --duration 10s
 # What `make test` hands to go test besides -race. The tests speak with a real
@@ -41,7 +41,7 @@ bench: build ## Measure turns a second, beside the ceilings of the same run (5 m
 ##@ Check it
 
 .PHONY: test
-test: gcc postgres check-generated lint vulnerabilities tidy ## Everything that must be green: the checks below, then every test under -race
+test: gcc postgres chromium check-generated lint vulnerabilities tidy ## Everything that must be green: the checks below, then every test under -race
 	go test -race $(TEST_FLAGS) ./...
 	$(MAKE) fuzz
 
@@ -86,17 +86,19 @@ vulnerabilities: bin/govulncheck ## Known vulnerabilities in what the programs c
 	@tools/vulnerabilities
 
 .PHONY: check-generated
-check-generated: bin/buf ## gen/ is what `make generate` makes
+check-generated: bin/buf bin/protoc-gen-connect-openapi ## gen/ and the OpenAPI document are what `make generate` makes
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	bin/buf generate --output "$$fresh"; \
-	diff -r gen "$$fresh/gen" || \
-		{ echo 'gen/ is not what the contract says: run make generate' >&2; exit 1; }
+	bin/buf generate --template buf.gen.openapi.yaml --output "$$fresh"; \
+	diff -r gen "$$fresh/gen" && diff internal/openapi/openapi.yaml "$$fresh/internal/openapi/openapi.yaml" || \
+		{ echo 'what is generated is not what the contract says: run make generate' >&2; exit 1; }
 
 ##@ Change it
 
 .PHONY: generate
-generate: bin/buf ## Write gen/ anew from proto/
+generate: bin/buf bin/protoc-gen-connect-openapi ## Write gen/ and the OpenAPI document anew from proto/
 	bin/buf generate
+	bin/buf generate --template buf.gen.openapi.yaml
 
 .PHONY: format
 format: bin/buf bin/golangci-lint ## Format the contract and the code
@@ -123,6 +125,10 @@ gcc:
 postgres:
 	@tools/prerequisites postgresql
 
+.PHONY: chromium
+chromium:
+	@tools/prerequisites chromium
+
 # The pinned tools, each with a go.mod of its own so that none of their
 # dependencies reaches the service. The first build of each takes minutes.
 
@@ -130,7 +136,8 @@ bin/buf: tools/buf/go.mod tools/buf/go.sum
 bin/golangci-lint: tools/golangci-lint/go.mod tools/golangci-lint/go.sum
 bin/grpcurl: tools/grpcurl/go.mod tools/grpcurl/go.sum
 bin/govulncheck: tools/govulncheck/go.mod tools/govulncheck/go.sum
-bin/buf bin/golangci-lint bin/grpcurl bin/govulncheck:
+bin/protoc-gen-connect-openapi: tools/protoc-gen-connect-openapi/go.mod tools/protoc-gen-connect-openapi/go.sum
+bin/buf bin/golangci-lint bin/grpcurl bin/govulncheck bin/protoc-gen-connect-openapi:
 	@echo 'Building $(@F), once; go.mod in tools/$(@F) pins its version'
 	go build -C tools/$(@F) -o $(CURDIR)/bin/ tool
 	@touch $@

@@ -1,5 +1,5 @@
 // Command meterd is the server of meter.v1. Its settings are flags, and environment variables of the same names; its log
-// goes to stderr, and stdout tells in one line when it serves; under --dev a line before it says so.
+// goes to stderr, and stdout tells in one line when it serves; lines before it tell of --dev and where the page is.
 package main
 
 import (
@@ -73,12 +73,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	config := settings.server()
 	config.Logger = logger
-	config.Ready = func(ctx context.Context, address string) error {
-		fmt.Fprintln(stdout, "ready: meter.v1 on "+address)
+	config.Ready = func(ctx context.Context, at server.Addresses) error {
+		if at.Page != "" {
+			fmt.Fprintln(stdout, "page: "+at.Page)
+		}
+		fmt.Fprintln(stdout, "ready: meter.v1 on "+at.GRPC)
 		if !settings.Demo {
 			return nil
 		}
-		return demo.Show(ctx, address, settings.Grpcurl, stdout)
+		return demo.Show(ctx, at.GRPC, settings.Grpcurl, stdout)
 	}
 	return server.Run(ctx, config)
 }

@@ -96,7 +96,7 @@ type meterd struct {
 // start starts meterd with settings that no test shares with a machine's own.
 func start(t *testing.T, args ...string) *meterd {
 	t.Helper()
-	m := &meterd{Cmd: exec.Command(os.Args[0], args...), lines: make(chan string, 100), ended: make(chan struct{})}
+	m := &meterd{Cmd: exec.Command(os.Args[0], args...), lines: make(chan string, 1000), ended: make(chan struct{})}
 	m.Env = append(os.Environ(), asProgram+"=meterd", "METER_LISTEN=127.0.0.1:0")
 	out := &lineWriter{all: &m.stdout, lines: m.lines}
 	m.Stdout, m.Stderr = out, &m.stderr

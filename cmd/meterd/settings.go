@@ -19,13 +19,14 @@ import (
 // settings are the flags of meterd. Each can be given as the environment variable that --help names beside it.
 type settings struct {
 	Listen     string `env:"METER_LISTEN" default:"127.0.0.1:7400" placeholder:"ADDRESS" help:"Where to serve gRPC: host:port, or unix:/path (${default}). Without TLS only this machine can be let in."`
-	HTTPListen string `env:"METER_HTTP_LISTEN" placeholder:"ADDRESS" help:"Where to serve /metrics, /healthz and /readyz. Not served unless given."`
+	HTTPListen string `env:"METER_HTTP_LISTEN" placeholder:"ADDRESS" help:"Where to serve the page, the API as JSON, /openapi.yaml, /metrics, /healthz and /readyz: host:port, or unix:/path. Without TLS only this machine can be let in. Not served unless given."`
 
 	DatabaseURL string `env:"METER_DATABASE_URL" placeholder:"URL" help:"PostgreSQL to use, 15 or later. Unless given, meterd starts a private one."`
 	DataDir     string `env:"METER_DATA_DIR" placeholder:"DIR" help:"Where the private PostgreSQL keeps its data. Default: /var/lib/spillway for root, else $XDG_STATE_HOME/spillway or ~/.local/state/spillway."`
 	PostgresBin string `env:"METER_POSTGRES_BIN" placeholder:"DIR" help:"Where the private PostgreSQL's programs are. Searched unless given."`
 
 	identity `embed:""`
+	signIn   `embed:""`
 
 	Dev     bool   `env:"METER_DEV" help:"For development on this machine: every caller is an operator, no TLS, and the test clock is served."`
 	Demo    bool   `env:"METER_DEMO" help:"Make a firm to try things on, and print calls to try. Needs --dev."`
@@ -93,14 +94,17 @@ func (s *settings) Validate() error {
 			return fmt.Errorf("%s must be at least 1ms, not %s", name, d)
 		}
 	}
-	return s.identity.check(s.Dev)
+	if err := s.identity.check(s.Dev); err != nil {
+		return err
+	}
+	return s.signIn.check(s.Dev, s.HTTPListen, s.OIDCIssuer)
 }
 
 func (s *settings) server() server.Config {
 	return server.Config{
-		Listen: s.Listen, HTTPListen: s.HTTPListen,
+		Listen: s.Listen, HTTPListen: s.HTTPListen, BuyMoreURL: s.BuyMoreURL,
 		DatabaseURL: s.DatabaseURL, DataDir: s.DataDir, PostgresBin: s.PostgresBin,
-		Dev: s.Dev, Identity: s.identity.server(),
+		Dev: s.Dev, Identity: s.identity.server(), SignIn: s.signIn.server(),
 		Lanes: s.Lanes, MaxBatch: s.MaxBatch, QueueLength: s.QueueLength, QueueAge: s.QueueAge,
 		CallerRate: s.CallerRate, CallerConcurrency: s.CallerConcurrency, NoReflection: !s.Reflection,
 		DefaultDeadline: s.DefaultDeadline, DrainTimeout: s.DrainTimeout, SweepInterval: s.SweepInterval,

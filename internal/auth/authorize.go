@@ -136,13 +136,13 @@ func (id Identity) denied(why string) error { return Denied{Caller: id, Cause: e
 // lookedUp is what became of looking the caller up: that its claim names what there is not is a denial like any other.
 func (id Identity) lookedUp(err error) error {
 	var refusal *meter.Refusal
-	if !errors.As(err, &refusal) {
-		return err
-	}
-	switch refusal.Reason {
-	case meter.OrganizationNotFound, meter.MemberNotFound, meter.PlanNotFound:
+	if errors.As(err, &refusal) && missing(refusal.Reason) {
 		return Denied{Caller: id, Cause: err}
-	default:
-		return err
 	}
+	return err
+}
+
+// missing says whether the directory answered that there is no such thing.
+func missing(r meter.Reason) bool {
+	return r == meter.OrganizationNotFound || r == meter.MemberNotFound || r == meter.PlanNotFound
 }

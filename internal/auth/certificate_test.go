@@ -60,7 +60,7 @@ func TestIdentityOfCertificate(t *testing.T) {
 	} {
 		shown := leaf(t, authority.Certificate(t, c.name))
 		for range 2 { // The second time from memory.
-			got, err := auth.Identify(certificates, shown)
+			got, err := auth.IdentifyCertificate(certificates, shown)
 			want := auth.Identity{Subject: c.subject, Issuer: "mtls", Role: c.role}
 			if c.refused {
 				want = auth.Identity{}
@@ -70,7 +70,7 @@ func TestIdentityOfCertificate(t *testing.T) {
 			}
 		}
 	}
-	if got, err := auth.Identify(certificates, nil); err != nil || got != (auth.Identity{}) {
+	if got, err := auth.IdentifyCertificate(certificates, nil); err != nil || got != (auth.Identity{}) {
 		t.Errorf("no certificate: %v, %v", got, err)
 	}
 }
@@ -96,7 +96,7 @@ func TestCertificateOfALongConnection(t *testing.T) {
 		{func() { pool = authority.Pool() }, false, true},
 	} {
 		step.change()
-		_, err := auth.Identify(certificates, shown)
+		_, err := auth.IdentifyCertificate(certificates, shown)
 		var r auth.Unauthenticated
 		if (err == nil) != step.good || (err != nil && !errors.As(err, &r)) || r.Expired != step.expired {
 			t.Errorf("got %v", err)

@@ -58,7 +58,7 @@ func OpenIssuerKeys(ctx context.Context, issuer string, logger *slog.Logger) (*I
 	ctx, cancel := context.WithTimeout(ctx, discoverWithin)
 	defer cancel()
 	k := &IssuerKeys{
-		client: newIssuerClient(), logger: logger, every: renewEvery, pause: renewPause,
+		client: NewIssuerClient(), logger: logger, every: renewEvery, pause: renewPause,
 		wanted: make(chan struct{}, 1), next: make(chan struct{}),
 	}
 	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, k.client), issuer)
@@ -193,8 +193,8 @@ func (k *IssuerKeys) get(ctx context.Context) ([]byte, error) {
 	return raw, err
 }
 
-// newIssuerClient is a client that is not led from an address that can be believed to one that cannot.
-func newIssuerClient() *http.Client {
+// NewIssuerClient is a client that is not led from an address that can be believed to one that cannot.
+func NewIssuerClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone() // Documented to be one.
 	transport.TLSHandshakeTimeout = fetchWithin
 	return &http.Client{Transport: transport, Timeout: fetchWithin, CheckRedirect: func(to *http.Request, via []*http.Request) error {

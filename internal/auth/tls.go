@@ -25,7 +25,7 @@ type TLS struct{ files *reload.Files[*tlsMaterial] }
 
 // tlsMaterial is what the files hold.
 type tlsMaterial struct {
-	config      *tls.Config
+	config, web *tls.Config
 	authorities *x509.CertPool
 }
 
@@ -51,6 +51,15 @@ func (t *TLS) Config() *tls.Config {
 	}
 }
 
+// WebConfig is what a listener for browsers is to use: the same certificate, and none is asked of a browser, which would
+// have its user choose one.
+func (t *TLS) WebConfig() *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return t.files.Get().web, nil },
+	}
+}
+
 // ClientAuthorities are those of client certificates as the files are now: the same pool as long as they do not change.
 func (t *TLS) ClientAuthorities() *x509.CertPool { return t.files.Get().authorities }
 
@@ -66,6 +75,8 @@ func (f TLSFiles) parse(contents [][]byte) (*tlsMaterial, error) {
 		// A session resumed would be one whose certificate nobody has looked at. Connections live long, so it saves little.
 		SessionTicketsDisabled: true,
 	}}
+	m.web = m.config.Clone()
+	m.web.NextProtos = []string{"h2", "http/1.1"}
 	if len(contents) < 3 {
 		return m, nil
 	}

@@ -76,22 +76,28 @@ func NewTokens(issuer, audience string, keys KeySource) *Tokens {
 
 // Verify is who a token says its bearer is. The error tells nothing of the token that its bearer could not read in it.
 func (t *Tokens) Verify(ctx context.Context, token string) (Identity, error) {
+	id, _, err := t.Until(ctx, token)
+	return id, err
+}
+
+// Until is Verify, and until when the token says so.
+func (t *Tokens) Until(ctx context.Context, token string) (Identity, time.Time, error) {
 	if len(token) > maxTokenBytes {
-		return Identity{}, Unauthenticated{Cause: fmt.Errorf("the token has %d bytes, more than %d", len(token), maxTokenBytes)}
+		return Identity{}, time.Time{}, Unauthenticated{Cause: fmt.Errorf("the token has %d bytes, more than %d", len(token), maxTokenBytes)}
 	}
 	digest := sha256.Sum256([]byte(token))
 	known, ok := t.verified.get(digest)
 	if !ok || known.keys != t.keys.Current() {
 		var err error
 		if known, err = t.verify(ctx, token); err != nil {
-			return Identity{}, err
+			return Identity{}, time.Time{}, err
 		}
 		t.verified.put(digest, known, func(v verifiedToken) bool { return t.now().After(v.until) })
 	}
 	if t.now().After(known.until) {
-		return Identity{}, Unauthenticated{Expired: true, Cause: errors.New("the token has expired")}
+		return Identity{}, time.Time{}, Unauthenticated{Expired: true, Cause: errors.New("the token has expired")}
 	}
-	return known.identity, nil
+	return known.identity, known.until.Add(-tokenSkew), nil
 }
 
 // verify does so without looking at what is remembered.

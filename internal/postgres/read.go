@@ -99,10 +99,10 @@ func (s *Store) Member(ctx context.Context, organizationID, memberID string) (me
 
 func (s *Store) seat(ctx context.Context, organizationID, memberID string) (firm, meter.Member, error) {
 	f, m, err := s.seatIn(ctx, s.readers, organizationID, memberID)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = s.noMember(ctx, err, organizationID, memberID)
+	if err != nil {
+		return f, m, s.noMember(ctx, err, organizationID, memberID)
 	}
-	return f, m, err
+	return f, m, nil
 }
 
 // asked is what answers a query: all readers, or one in a transaction.
@@ -116,10 +116,12 @@ func (s *Store) seatIn(ctx context.Context, in asked, organizationID, memberID s
 	targets := append(append([]any{instant{&f.now}}, row.targets()...), planTargets(&f.plan)...)
 	err = in.QueryRow(ctx, s.sql.seat, organizationID, memberID).Scan(append(targets, memberTargets(&m)...)...)
 	if err != nil {
-		return f, m, fault(err)
+		return f, m, err
 	}
-	f.organization, err = row.organization()
-	return f, m, err
+	if f.organization, err = row.organization(); err != nil {
+		return f, m, &unreadable{err}
+	}
+	return f, m, nil
 }
 
 // Reservation answers one reservation as it stands now.

@@ -27,7 +27,7 @@ func decodingHandler(next grpc.MethodHandler) grpc.MethodHandler {
 	) (any, error) {
 		return next(srv, ctx, func(message any) error {
 			if err := decode(message); err != nil {
-				return FailureOf(invalidField("request", "must be a protobuf message whose texts are UTF-8")).GRPCStatus().Err()
+				return Unreadable("must be a protobuf message whose texts are UTF-8").GRPCStatus().Err()
 			}
 			return nil
 		}, interceptor)

@@ -184,6 +184,10 @@ func invalid(e *FieldError) *Failure {
 	return failed(codes.InvalidArgument, ReasonInvalidField, e.Error(), nil, details)
 }
 
+// Unreadable answers a request that is no message of the contract, in whatever language it was made; requirement says what
+// it must be.
+func Unreadable(requirement string) *Failure { return FailureOf(invalidField("request", requirement)) }
+
 // unauthenticated answers a caller whom nobody knows. Which of the checks failed would only help one who tries them out.
 func unauthenticated(e auth.Unauthenticated) *Failure {
 	message := "The call needs credentials, a bearer token or a client certificate, and brought none that is valid."

@@ -72,6 +72,8 @@ type Edge struct {
 	callLog    callLog
 	denials    *denials
 	door       *door
+	web        *gate   // What came over HTTP.
+	direct     *direct // For what this process asks on behalf of those who ask it over HTTP.
 
 	draining context.Context // Done once Drain has begun.
 	drain    context.CancelFunc
@@ -92,6 +94,7 @@ func NewEdge(config EdgeConfig) (*Edge, error) {
 		callLog: newCallLog(config.Logger),
 		denials: newDenials(config.Services.Writer, config.Logger),
 		door:    newDoor(config.Metrics.Refused, config.Logger),
+		web:     newGate(),
 	}
 	e.draining, e.drain = context.WithCancel(context.Background())
 	e.grpc = grpc.NewServer(
@@ -108,7 +111,8 @@ func NewEdge(config EdgeConfig) (*Edge, error) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 	)
-	config.Services.Register(e.grpc)
+	e.direct = newDirect(e.unary(config.DefaultDeadline))
+	config.Services.Register(both{e.grpc, e.direct})
 	if config.TestClock != nil {
 		config.TestClock.Register(e.grpc)
 	}
@@ -164,6 +168,7 @@ func (e *Edge) KeepRecord(ctx context.Context) { e.denials.run(ctx) }
 func (e *Edge) Drain(ctx context.Context) error {
 	e.health.Shutdown()
 	e.drain()
+	e.web.close(ctx)
 	ended := make(chan struct{})
 	go func() {
 		e.grpc.GracefulStop()

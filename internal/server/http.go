@@ -2,18 +2,31 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
-// operations answers what an operator's machines ask over HTTP: /metrics, /healthz (the process lives) and /readyz (it
-// serves).
-func operations(metrics http.Handler, ready func(context.Context) bool) http.Handler {
-	mux := http.NewServeMux()
+// Bounds of what one client may ask of the HTTP server. A body is bounded where calls are read, at maxMessageBytes, and a
+// header at maxHeaderBytes.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	// writeTimeout is of a whole answer. A download asks for more as it goes.
+	writeTimeout = 30 * time.Second
+	idleTimeout  = 2 * time.Minute
+	// maxConnections is how many are open at a time; more wait to be taken.
+	maxConnections = 4096
+)
+
+// watched adds what an operator's machines ask over HTTP: /metrics, /healthz (the process lives) and /readyz (it serves).
+func watched(mux *http.ServeMux, metrics http.Handler, ready func(context.Context) bool) {
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
@@ -25,20 +38,28 @@ func operations(metrics http.Handler, ready func(context.Context) bool) http.Han
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	return mux
 }
 
-// serveHTTP answers until the function it returns is called.
-func serveHTTP(listener net.Listener, handler http.Handler, logger *slog.Logger) (stop func(context.Context) error) {
+// serveHTTP answers until the function it returns is called. With a config it speaks HTTPS, and HTTP/2 to those who do.
+func serveHTTP(
+	listener net.Listener, config *tls.Config, handler http.Handler, logger *slog.Logger,
+) (stop func(context.Context) error) {
 	server := &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
+		TLSConfig:         config,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
+	serve := server.Serve
+	if config != nil {
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+	}
 	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(netutil.LimitListener(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 			logger.Error("the HTTP server ended", "error", err)
 		}
 	}()

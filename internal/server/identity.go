@@ -21,7 +21,8 @@ type Identity struct {
 // callers are what the edge knows its callers by.
 type callers struct {
 	authenticator auth.Authenticator
-	tls           *tls.Config // Nil: no TLS.
+	tokens        *auth.Tokens // Nil: none are taken.
+	tls, webTLS   *tls.Config  // Nil: no TLS.
 }
 
 // listenGRPC opens the API's address, to other machines only with TLS.
@@ -33,14 +34,17 @@ func (s *server) listenGRPC(ctx context.Context) (net.Listener, error) {
 }
 
 func (s *server) listenHTTP(ctx context.Context) (net.Listener, error) {
-	return listen(ctx, "--http-listen", s.HTTPListen, false, "plain HTTP must not be: put a proxy with TLS before it")
+	if s.Dev {
+		return listen(ctx, "--http-listen", s.HTTPListen, false, "--dev never is, as every caller is an operator: leave it out")
+	}
+	return listen(ctx, "--http-listen", s.HTTPListen, s.Identity.TLS.Certificate != "",
+		"plain HTTP must not be: give --tls-cert and --tls-key, or put a proxy with TLS before it")
 }
 
 // openCallers makes ready what callers are known by.
 func (s *server) openCallers(ctx context.Context) error {
 	if s.Dev {
-		s.callers.authenticator = auth.Development{}
-		return nil
+		return nil // What tells callers apart then asks the store.
 	}
 	known := &auth.Callers{}
 	if s.Identity.TLS.Certificate != "" {
@@ -48,7 +52,7 @@ func (s *server) openCallers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.callers.tls = files.Config()
+		s.callers.tls, s.callers.webTLS = files.Config(), files.WebConfig()
 		if s.Identity.TLS.ClientCA != "" {
 			known.Certificates = auth.NewCertificates(files.ClientAuthorities, s.Identity.Services)
 		}
@@ -58,7 +62,8 @@ func (s *server) openCallers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		known.Tokens = auth.NewTokens(s.Identity.Issuer, s.Identity.Audience, keys)
+		s.callers.tokens = auth.NewTokens(s.Identity.Issuer, s.Identity.Audience, keys)
+		known.Tokens = s.callers.tokens
 	}
 	s.callers.authenticator = known
 	return nil

@@ -106,7 +106,9 @@ func TestOperations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := serveHTTP(listener, operations(s.metrics.Handler(), s.Serving), slog.New(slog.DiscardHandler))
+	mux := http.NewServeMux()
+	watched(mux, s.metrics.Handler(), s.Serving)
+	stop := serveHTTP(listener, nil, mux, slog.New(slog.DiscardHandler))
 	defer func() {
 		if err := stop(t.Context()); err != nil {
 			t.Error(err)

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
+	"github.com/spillway-metering/spillway/internal/auth"
 	"github.com/spillway-metering/spillway/internal/lane"
 	"github.com/spillway-metering/spillway/internal/localpg"
 	"github.com/spillway-metering/spillway/internal/meter"
@@ -27,6 +29,8 @@ type Config struct {
 	PostgresBin string // Directory of the private PostgreSQL's programs; empty: they are searched.
 	Dev         bool   // Serves the test clock, to operators only: without TLS, on loopback, everybody is one.
 	Identity    Identity
+	SignIn      SignIn
+	BuyMoreURL  string // Where an organization buys more for its pool; empty: nowhere.
 
 	Lanes             int           // Transactions in flight at a time.
 	MaxBatch          int           // Commands in one transaction, at most.
@@ -41,8 +45,14 @@ type Config struct {
 	RollUpInterval    time.Duration // How often usage is rolled up.
 
 	Logger *slog.Logger
-	// Ready is called once, when the server answers calls, with the address it listens on.
-	Ready func(ctx context.Context, address string) error
+	// Ready is called once, when the server answers calls, with the addresses it listens on.
+	Ready func(ctx context.Context, at Addresses) error
+}
+
+// Addresses are where a server serves.
+type Addresses struct {
+	GRPC string // As clients of gRPC dial it.
+	Page string // As a browser is told; empty: there is no page.
 }
 
 // pingEvery is how often the database is asked whether it is there.
@@ -97,13 +107,29 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	if httpListener != nil {
-		s.parts.push("HTTP", serveHTTP(httpListener, operations(s.metrics.Handler(), s.edge.Serving), s.Logger))
+		web, err := s.openWeb(ctx)
+		if err != nil {
+			return err
+		}
+		s.parts.push("HTTP", serveHTTP(httpListener, s.callers.webTLS, web, s.Logger))
 	}
 	s.serve(ctx, grpcListener)
 	if s.Ready == nil {
 		return nil
 	}
-	return s.Ready(ctx, addressOf(grpcListener))
+	return s.Ready(ctx, Addresses{GRPC: addressOf(grpcListener), Page: s.pageAt(httpListener)})
+}
+
+// pageAt is the URL of the page.
+func (s *server) pageAt(listener net.Listener) string {
+	switch {
+	case listener == nil || (!s.Dev && s.SignIn.ClientID == ""):
+		return ""
+	case s.Dev:
+		return "http://" + listener.Addr().String() + "/"
+	default:
+		return strings.TrimSuffix(s.SignIn.PublicURL, "/") + "/"
+	}
 }
 
 func (s *server) listen(ctx context.Context) (grpcListener, httpListener net.Listener, err error) {
@@ -182,6 +208,9 @@ func (s *server) settled(r meter.Reservation) {
 }
 
 func (s *server) openEdge() (err error) {
+	if s.Dev {
+		s.callers.authenticator = auth.Development{Directory: s.store}
+	}
 	config := EdgeConfig{
 		Services: rpc.Services{
 			Writer: s.lanes, Reader: s.store, Plans: s.store, Prices: s.store, Learner: price.NewLearner(learnedModels),

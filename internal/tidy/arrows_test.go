@@ -28,6 +28,11 @@ var arrows = map[string][]string{
 	// tested without a lane and without a database.
 	"internal/rpc":  {"internal/meter", "internal/price", "internal/bookwire", "internal/auth", "gen"},
 	"internal/auth": {"internal/meter", "internal/reload", "gen"},
+	// The page, and who is signed in to it: neither knows the other, nor a handler.
+	"internal/session": {"internal/meter", "internal/auth", "internal/reload"},
+	"internal/console": {"internal/meter", "internal/auth"},
+	// The contract for callers of JSON.
+	"internal/openapi": {},
 	// Values made of files that change.
 	"internal/reload": {},
 	// The only one that knows all others.
@@ -57,11 +62,13 @@ var arrows = map[string][]string{
 	// Measures the service from outside, and the naive way on the same tables.
 	"internal/bench": {"internal/localpg", "internal/auth", "internal/dial", "gen"},
 	// Test support.
-	"internal/auth/authtest": {"internal/auth"},
-	"internal/pgtest":        {"internal/localpg", "internal/postgres"},
-	"internal/faults":        everything,
-	"internal/tidy":          {},
-	"internal/e2e":           {},
+	"internal/auth/authtest":       {"internal/auth"},
+	"internal/session/sessiontest": {"internal/auth"},
+	"internal/pgtest":              {"internal/localpg", "internal/postgres"},
+	"internal/faults":              everything,
+	"internal/tidy":                {},
+	"internal/e2e":                 {},
+	"internal/browser":             {},
 }
 
 func importsFollowArrows(t tree) (complaints []string) {

@@ -1,0 +1,44 @@
+// Who would be stopped first, if all goes on as it did.
+import { html } from "../../vendor/preact-htm.js";
+import { call } from "../api.js";
+import { counted, dayShort, money, moment, words } from "../format.js";
+import { useLive } from "../live.js";
+import { useSession } from "../session.js";
+import { Card } from "../ui/parts.js";
+import { show, State } from "../ui/states.js";
+import { Table } from "../ui/table.js";
+
+const shown = 10;
+
+const because = {
+  EXTRA_USAGE_NOT_ENABLED: "No access to the pool",
+  MEMBER_CAP_REACHED: "Limit reached",
+  POOL_EMPTY: "Pool empty",
+  INDIVIDUAL_EXHAUSTED: "Nothing left",
+};
+
+export function FirstStopped() {
+  const { organizationId } = useSession();
+  const live = useLive((signal) => call("UsageService/EstimateRunway", { organizationId }, { signal }), [organizationId], { every: 30_000 });
+  return html`
+    <${Card} title="Who would be stopped first" hint="An estimate, up to the end of the running month." busy=${live.loading}>
+      ${show(live, (data) => html`<${Seats} runway=${data.runway} />`, { lines: 4, what: "this estimate" })}
+    <//>`;
+}
+
+function Seats({ runway }) {
+  const { timeZone, unit } = useSession();
+  const seats = (runway.seats ?? []).slice(0, shown);
+  const { days, turns } = runway.basis ?? {};
+  return html`
+    ${seats.length ? html`<${Table} caption="Seats that would be stopped first" rows=${seats} keyOf=${(s) => s.memberId} columns=${[
+      { key: "who", title: "Member", head: true, cell: (s) => s.displayName || s.memberId },
+      { key: "when", title: "Stopped", cell: (s) => html`<${When} at=${s.stoppedAt} zone=${timeZone} />` },
+      { key: "why", title: "Why", cell: (s) => because[s.stoppedBy] ?? words(s.stoppedBy) },
+      { key: "pace", title: "A day", number: true, cell: (s) => money(s.dailyMicros, unit) },
+    ]} />` : html`<${State} icon="good" title="Nobody">At this pace every seat gets through the month.<//>`}
+    ${Number(runway.stoppedSeats ?? 0) > shown && html`<p class="muted small">${counted(runway.stoppedSeats, "seat")} in all.</p>`}
+    <p class="muted small">From ${counted(turns, "turn")} on the last ${counted(days, "day")}.</p>`;
+}
+
+const When = ({ at, zone }) => html`<span class="nowrap" title=${moment(at, zone)}>${Date.parse(at) <= Date.now() ? "Now" : `about ${dayShort(at, zone)}`}</span>`;
