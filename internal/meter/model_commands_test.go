@@ -66,7 +66,7 @@ func (m *model) reserve(c meter.Reserve) (meter.Reason, *modelTurn) {
 	}
 	turn := &modelTurn{
 		asked: c, state: meter.Held, allowance: a, pool: p, estimate: estimate,
-		period: m.period(), expires: m.now.Add(c.TimeToLive), version: len(m.rates),
+		period: m.period(), expires: m.now.Add(c.TimeToLive), version: len(m.rates), seen: m.sight(c.MemberID, m.period()),
 	}
 	m.turns = append(m.turns, turn)
 	return "", turn
