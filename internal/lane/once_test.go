@@ -277,6 +277,7 @@ func (p process) books() (b books) {
 
 func plain(r meter.Reservation) meter.Reservation {
 	r.ID, r.CreatedAt, r.ExpiresAt, r.SettledAt = meter.UUID{}, time.Time{}, time.Time{}, time.Time{}
+	r.Seen, r.Left = nil, nil // Where they are: a second try does not load them.
 	return r
 }
 

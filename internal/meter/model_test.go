@@ -50,8 +50,8 @@ type modelTurn struct {
 	late            bool
 	version         int // Of the price book, counting from 1.
 	basis           meter.CostBasis
-	seen            meter.Sight
-	left            meter.Remains
+	seen            *meter.Sight
+	left            *meter.Remains
 }
 
 // expire ends the turns whose time to live is over, in the order in which it was.
@@ -69,20 +69,18 @@ func (m *model) expire() {
 }
 
 // sight is what stands open to a seat.
-func (m *model) sight(member string, period time.Time) meter.Sight {
+func (m *model) sight(member string, period time.Time) *meter.Sight {
 	use := m.use(member, period)
-	return meter.Sight{
+	return &meter.Sight{
 		AllowanceRoom: m.allowanceRoom(member, period), PoolAvailable: m.available(), Access: m.seats[member].access,
 		CapUsed: use.PoolUsed + use.PoolHeld,
 	}
 }
 
 // remains is what a turn left that was ended just now.
-func (m *model) remains(turn *modelTurn) meter.Remains {
+func (m *model) remains(turn *modelTurn) *meter.Remains {
 	use := m.use(turn.asked.MemberID, turn.period)
-	return meter.Remains{
-		PoolBalance: m.balance(), Access: m.seats[turn.asked.MemberID].access, CapUsed: use.PoolUsed + use.PoolHeld,
-	}
+	return &meter.Remains{Access: m.seats[turn.asked.MemberID].access, CapUsed: use.PoolUsed + use.PoolHeld}
 }
 
 func (m *model) period() time.Time { return m.calendar.PeriodAt(m.now).Start }

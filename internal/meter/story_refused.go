@@ -51,12 +51,12 @@ func (n *narrator) rooms(r RefusedTurn) {
 func (t TurnRecord) wayOut(reason Reason, r RefusedTurn) string {
 	n := narrator{TurnRecord: t}
 	now := t.seatNow()
-	switch reason {
-	case OrganizationSuspendedReason:
+	switch {
+	case reason == OrganizationSuspendedReason:
 		return "It would pass once the organization is active again."
-	case MemberRemovedReason:
+	case reason == MemberRemovedReason:
 		return "It would pass once the member is a member again."
-	case AbuseLimitReached:
+	case reason == AbuseLimitReached:
 		return "It has to wait until the window closes, on " + n.when(t.Member.Abuse.closesAt(t.Plan.Abuse)) + "."
 	}
 	_, span := t.Member.RunningPeriod(t.Organization.Calendar, t.Now)
