@@ -135,12 +135,12 @@ func parseSecret(contents [][]byte) (string, error) {
 	return secret, nil
 }
 
-// EndsAt is the origin of where signing out ends; empty: here.
-func (i *Issuer) EndsAt() string {
+// Leads are the other origins that a form leads to: that of where signing out ends.
+func (i *Issuer) Leads() []string {
 	if i.endpoint == nil {
-		return ""
+		return nil
 	}
-	return i.endpoint.Scheme + "://" + i.endpoint.Host
+	return []string{i.endpoint.Scheme + "://" + i.endpoint.Host}
 }
 
 // Register adds the paths of signing in and out.
