@@ -103,7 +103,11 @@ func TestWatchers(t *testing.T) {
 		from, authorization string
 		status              int
 	}{
-		{"127.0.0.1:5", "", 200}, {"[::1]:5", "", 200}, {"@", "", 200}, {"192.0.2.1:5", "", 403}, {"192.0.2.1:5", "Bearer good", 200},
+		{"127.0.0.1:5", "", 200},
+		{"[::1]:5", "", 200},
+		{"@", "", 200},
+		{"192.0.2.1:5", "", 403},
+		{"192.0.2.1:5", "Bearer good", 200},
 		{"192.0.2.1:5", "Bearer bad", 403},
 	} {
 		r, w := httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody), httptest.NewRecorder()
@@ -111,7 +115,8 @@ func TestWatchers(t *testing.T) {
 		if c.authorization != "" {
 			r.Header.Set("Authorization", c.authorization)
 		}
-		if handler.ServeHTTP(w, r); w.Code != c.status {
+		handler.ServeHTTP(w, r)
+		if w.Code != c.status {
 			t.Errorf("%v is answered %d", c, w.Code)
 		}
 	}
@@ -126,7 +131,8 @@ func TestOnlyAsLoopback(t *testing.T) {
 	} {
 		r, w := httptest.NewRequest(http.MethodGet, "/", http.NoBody), httptest.NewRecorder()
 		r.Host = host
-		if handler.ServeHTTP(w, r); w.Code != status {
+		handler.ServeHTTP(w, r)
+		if w.Code != status {
 			t.Errorf("%q is answered %d", host, w.Code)
 		}
 	}
@@ -145,7 +151,8 @@ func TestSessionSpeaksJSON(t *testing.T) {
 			if i == 1 {
 				r = r.WithContext(auth.WithSession(r.Context(), auth.Session{}))
 			}
-			if handler.ServeHTTP(w, r); w.Code != status {
+			handler.ServeHTTP(w, r)
+			if w.Code != status {
 				t.Errorf("%q, from the page: %v, is answered %d", kind, i == 1, w.Code)
 			}
 		}

@@ -83,7 +83,10 @@ func OpenIssuer(ctx context.Context, c IssuerConfig, s *Sessions, tokens Tokens,
 	i.oauth = oauth2.Config{
 		ClientID: c.ClientID, Endpoint: provider.Endpoint(), Scopes: c.Scopes, RedirectURL: i.publicURL + callback,
 	}
-	return i, i.read(provider)
+	if err := i.read(provider); err != nil {
+		return nil, err
+	}
+	return i, nil
 }
 
 // read takes from the issuer's metadata what the library leaves out.
