@@ -48,7 +48,7 @@ var fields = map[string]wrong{
 	"price_book_id": wrongOptID, "conversation_id": wrongOptID, "turn_id": wrongOptID,
 	"ListReservationsRequest.member_id": wrongOptID, "ListAccessChangesRequest.member_id": wrongOptID,
 	"ExplainTurnRequest.member_id": wrongOptID, "ExplainTurnRequest.request_id": wrongOptID,
-	"ExplainTurnRequest.reservation_id":       wrong{"0", someID + "0", "zz" + someID[2:], "\x00"},
+	"ExplainTurnRequest.reservation_id":       {"0", someID + "0", "zz" + someID[2:], "\x00"},
 	"ListAuditEntriesRequest.organization_id": wrongOptID, "resource_id": wrongID, "parent_id": wrongOptID,
 	"search": {strings.Repeat("x", 129), "\x00"}, "order_by": wrongEnum,
 	"resource": mustEnum, "private": {}, "active": {},
@@ -97,7 +97,7 @@ var fields = map[string]wrong{
 	"time":         {nil, &timestamppb.Timestamp{Seconds: -1}, &timestamppb.Timestamp{Seconds: 7258118400}},
 
 	"plan": {nil}, "organization": {nil}, "member": {nil}, "anniversary": {nil},
-	"turn": {}, "token_usage": {}, "limits": {}, "abuse_limit": {}, "pool_visible_to_members": {},
+	"turn": {}, "token_usage": {}, "limits": {}, "abuse_limit": {}, "pool_visible_to_members": {}, "newest_first": {},
 	"estimate_usage": {}, "price_book": {nil}, "as_of": {}, "QuoteRequest.token_usage": {nil},
 	// What is not a time the handlers refuse.
 	"valid_from": {}, "at": {}, "from": {}, "to": {},
