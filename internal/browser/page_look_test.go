@@ -105,7 +105,7 @@ func (s *site) turnsOfDay(t testing.TB, day int) {
 	models := []string{"gpt-4o", "claude-sonnet-4-5", "gemini-2.5-pro"}
 	for i := range 3 + 5*min(1, day%7/2) {
 		n := 31*day + 17*i
-		seat, micros := seatOf(people[n*n%len(people)]), int64(400_000+n*7919%1_900_000)
+		seat, micros := seatOf(people[(5*n+n/7)%len(people)]), int64(400_000+n*7919%1_900_000)
 		var held struct {
 			Reservation struct{ ReservationID string }
 		}
