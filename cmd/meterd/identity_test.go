@@ -54,6 +54,10 @@ func (p *protected) tokens() []string {
 	return []string{"--jwks-file", p.file("keys"), "--oidc-issuer", issuer, "--oidc-audience", authtest.Audience}
 }
 
+func (p *protected) page() []string {
+	return append(p.tokens(), "--oidc-client-id=page", "--http-listen=127.0.0.1:0")
+}
+
 // TestRefusesToStartOpen: meterd does not start where anybody could call it, or where what it is given would not do what
 // it looks like, and says in one line what to give it.
 func TestRefusesToStartOpen(t *testing.T) {
@@ -85,6 +89,18 @@ func TestRefusesToStartOpen(t *testing.T) {
 		{[]string{"--jwks-file", broken, "--oidc-issuer", issuer, "--oidc-audience=a"}, "--jwks-file: " + broken},
 		{with(p.tokens(), "--tls-cert", broken, "--tls-key", p.file("key")), "TLS: " + broken},
 		{with(p.tokens(), "--tls-cert", p.file("cert"), "--tls-key", p.file("none")), "no such file"},
+		{with(p.tokens(), "--http-listen=0.0.0.0:0"), "plain HTTP must not be: give --tls-cert and --tls-key, or put a proxy"},
+		{[]string{"--dev", "--http-listen=0.0.0.0:0"}, "--dev never is"},
+		{with(p.tokens(), "--oidc-client-id=page"), "--oidc-client-id needs --oidc-issuer, --http-listen and --public-url"},
+		{with(p.tokens(), "--public-url=https://a.test"), "need --oidc-client-id"},
+		{with(p.tokens(), "--session-key-file="+broken), "need --oidc-client-id"},
+		{with(p.tokens(), "--oidc-client-secret-file="+broken), "need --oidc-client-id"},
+		{with(p.page(), "--public-url=http://a.test"), "--public-url: \"http://a.test\" must be an https URL"},
+		{with(p.page(), "--public-url=https://a.test/meter"), "must be a scheme and a host only"},
+		{with(p.page(), "--public-url=https://a.test", "--session-key-file="+broken), "--session-key-file: " + broken},
+		{with(p.page(), "--public-url=https://a.test"), "--oidc-client-id: the issuer cannot be asked how it signs people in"},
+		{with(p.tokens(), "--buy-more-url=javascript:alert(1)"), "--buy-more-url:"},
+		{[]string{"--dev", "--oidc-client-id=page"}, "--dev signs in whoever asks"},
 		{with(p.tokens(), "--dev"), "--dev takes every caller for an operator"},
 		{with(p.tls(), "--dev"), "--dev takes every caller for an operator"},
 		{[]string{"--dev", "--listen=0.0.0.0:0"}, "--dev never is"},
@@ -98,6 +114,7 @@ func TestHelpTellsNoSecrets(t *testing.T) {
 	const secret = "hush-hush"
 	for _, name := range []string{
 		"DATABASE_URL", "TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA", "SERVICE_IDENTITY", "OIDC_ISSUER", "OIDC_AUDIENCE", "JWKS_FILE",
+		"OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET_FILE", "SESSION_KEY_FILE", "PUBLIC_URL",
 	} {
 		t.Setenv("METER_"+name, secret)
 	}

@@ -33,6 +33,6 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "%v: %v\n%s", cmd.Args, err, said)
 		return 1
 	}
-	defer func() { closeChromium() }()
+	defer closeChromium()
 	return pgtest.Main(m, func(s *pgtest.Server) { postgres = s })
 }

@@ -48,7 +48,7 @@ func (s *site) furnishFirm(t testing.TB) {
 	s.putPlan(t, "plan", "TEAM")
 	s.putOrganization(t, "plan", map[string]any{"displayName": "Northwind Robotics"})
 	for i, name := range people {
-		role := map[int]string{0: "ROLE_OWNER", 1: "ROLE_ADMIN"}[i]
+		role := []string{"ROLE_OWNER", "ROLE_ADMIN", "ROLE_MEMBER"}[min(i, 2)]
 		s.call(t, "OrganizationService/PutMember", map[string]any{"member": map[string]any{
 			"organizationId": "acme", "memberId": seatOf(name), "displayName": name, "email": seatOf(name) + "@northwind.example", "role": role,
 		}})
@@ -105,7 +105,7 @@ func (s *site) turnsOfDay(t testing.TB, day int) {
 	models := []string{"gpt-4o", "claude-sonnet-4-5", "gemini-2.5-pro"}
 	for i := range 3 + 5*min(1, day%7/2) {
 		n := 31*day + 17*i
-		seat, micros := seatOf(people[n*n%len(people)]), int64(400_000+n*7919%1_900_000)
+		seat, micros := seatOf(people[(5*n+n/7)%len(people)]), int64(400_000+n*7919%1_900_000)
 		var held struct {
 			Reservation struct{ ReservationID string }
 		}
@@ -141,8 +141,7 @@ func TestPageLooks(t *testing.T) {
 	s.furnishFirm(t)
 	o := open(t, s)
 	o.signIn("ada", "/me")
-	receipt := eval[string](o, `new Promise(done => { const look = () => { const a = document.querySelector("tbody th a");
-		a ? done(a.getAttribute("href")) : requestAnimationFrame(look); }; look(); })`)
+	receipt := o.latestTurn()
 	all := append(sights[:len(sights):len(sights)], struct{ name, path, text string }{"turn", receipt, "What happened"})
 	for _, scheme := range []string{"light", "dark"} {
 		o.scheme(scheme)
@@ -156,6 +155,16 @@ func TestPageLooks(t *testing.T) {
 			}
 		}
 	}
+}
+
+// latestTurn is the path of the receipt of the latest turn on My usage.
+func (o *tab) latestTurn() (path string) {
+	o.t.Helper()
+	o.await("see a turn", func() bool {
+		path = eval[string](o, `document.querySelector("tbody th a")?.getAttribute("href") ?? ""`)
+		return path != ""
+	})
+	return path
 }
 
 func look(o *tab, path, text, name string) {

@@ -109,7 +109,9 @@ func TestPageReceipt(t *testing.T) {
 	s.commit(t, turn, 3_250_000)
 	o := open(t, s)
 	o.signIn("ben", "/me")
-	o.see("Recent turns", "Charged")
+	if path := o.latestTurn(); path != "/turns/"+turn {
+		t.Errorf("the latest turn is at %s", path)
+	}
 	eval[bool](o, `(document.querySelector("tbody th a").click(), true)`)
 	o.awaitAt("/turns/" + turn)
 	o.see("What happened", "Charged", "$3.25", "Held when it began", "$4.00", turn)

@@ -32,6 +32,7 @@ type site struct {
 	url      string // Of the page, without a slash at its end.
 	operator string // The authorization by which a test furnishes it; empty: none is needed.
 	tls      *tls.Config
+	pageless bool // Whether it serves no page.
 }
 
 // startDev starts a meterd for development on a database.
@@ -89,7 +90,7 @@ func (s *site) launch(t testing.TB, args []string) {
 	case <-time.After(patience):
 		t.Fatalf("it does not serve: %s", said)
 	}
-	if !strings.Contains(said.String(), "page: "+s.url+"/\n") {
+	if strings.Contains(said.String(), "page: "+s.url+"/\n") == s.pageless {
 		t.Errorf("it does not say where the page is: %s", said)
 	}
 }

@@ -45,12 +45,19 @@ var chromium = sync.OnceValues(func() (context.Context, error) {
 	}
 	all, _ := chromedp.NewExecAllocator(context.Background(), options...)
 	first, _ := chromedp.NewContext(all)
-	closeChromium = func() { _ = chromedp.Cancel(first) }
+	running = first
 	return first, chromedp.Do(first)
 })
 
-// closeChromium ends the browser, if a test has started it.
-var closeChromium = func() {}
+// running is the browser, if a test has started it.
+var running context.Context
+
+// closeChromium ends the browser that tests have started.
+func closeChromium() {
+	if running != nil {
+		_ = chromedp.Cancel(running)
+	}
+}
 
 func findChromium() (string, error) {
 	for _, name := range []string{"chromium-headless-shell", "chromium", "google-chrome"} {

@@ -47,7 +47,7 @@ func TestDownload(t *testing.T) {
 		_, err := io.WriteString(w, organizationID+","+query.Get("from")+"\r\n")
 		return err
 	})
-	if err != nil || answer.StatusCode != 200 || text != "acme,x\r\n" || !strings.HasPrefix(answer.Header.Get("Content-Type"), "text/csv") ||
+	if err != nil || answer.StatusCode != http.StatusOK || text != "acme,x\r\n" || !strings.HasPrefix(answer.Header.Get("Content-Type"), "text/csv") ||
 		answer.Header.Get("Content-Disposition") != `attachment; filename="acme-usage.csv"` {
 		t.Errorf("got %v %q %v", answer, text, err)
 	}

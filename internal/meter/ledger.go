@@ -31,7 +31,8 @@ type Entry struct {
 // EntryQuery says which entries of a ledger to list, in order.
 type EntryQuery struct {
 	OrganizationID string
-	After          int64       // Only those with a greater sequence.
+	NewestFirst    bool        // Whether the greatest sequence comes first.
+	After          int64       // Only those with a greater sequence or, newest first, with a smaller one; 0: all of them.
 	Span           Span        // Only those of this span; a zero end of it is open.
 	Kinds          []EntryKind // Only those of these kinds; empty: of every kind.
 	Limit          int

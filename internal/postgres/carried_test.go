@@ -167,6 +167,7 @@ func (c *carried) sameReads() {
 		return page.Entries, err
 	})
 	same(c, "Entries", entries, c.state.Entries())
+	c.sameNewest()
 	c.sameUncharged()
 	changes := pages(c, func(last meter.AccessChange, n int) ([]meter.AccessChange, error) {
 		return c.store.AccessChanges(ctx, id, "", last.ID, n)
@@ -174,6 +175,28 @@ func (c *carried) sameReads() {
 	made := rowsOf(&c.state.Changes)
 	maps.DeleteFunc(made, func(_ meter.UUID, x meter.AccessChange) bool { return x.Before == x.After })
 	same(c, "AccessChanges", byKey(changes, func(x meter.AccessChange) meter.UUID { return x.ID }), made)
+}
+
+// sameNewest compares the ledger as it is read newest first, whole and of some kinds.
+func (c *carried) sameNewest() {
+	c.Helper()
+	for _, kinds := range [][]meter.EntryKind{
+		nil, {meter.EntryTopUp, meter.EntryRefund}, {meter.EntryPoolCharge}, {meter.EntryTopUp, meter.EntryAllowanceCharge},
+	} {
+		newest := pages(c, func(last meter.Entry, n int) ([]meter.Entry, error) {
+			page, err := c.store.Entries(within(c.lane), meter.EntryQuery{
+				OrganizationID: c.state.ID, NewestFirst: true, After: last.Sequence, Kinds: kinds, Limit: n,
+			})
+			return page.Entries, err
+		})
+		var want []meter.Entry
+		for _, e := range slices.Backward(c.state.Entries()) {
+			if len(kinds) == 0 || slices.Contains(kinds, e.Kind) {
+				want = append(want, e)
+			}
+		}
+		same(c, "Entries, newest first", newest, want)
+	}
 }
 
 // sameUncharged compares the turns without an entry, and refusals as they are read by their request ids.

@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	readEntries = `SELECT ` + entryColumns + ` FROM ledger_entry l
-		WHERE l.organization_id = $1 AND l.sequence > $2 AND l.sequence <= $3 ORDER BY l.sequence LIMIT $4`
+	readEntries       = entriesBetween + ` ORDER BY l.sequence LIMIT $4`
+	readEntriesNewest = entriesBetween + ` ORDER BY l.sequence DESC LIMIT $4`
 
-	readEntriesOf = `SELECT ` + entryColumns + ` FROM ledger_entry l
-		WHERE l.organization_id = $1 AND l.sequence > $2 AND l.sequence <= $3 AND l.at >= $5 AND l.at < $6
-			AND l.kind = ANY($7::smallint[])
-		ORDER BY l.sequence LIMIT $4`
+	readEntriesOf       = entriesOf + ` ORDER BY l.sequence LIMIT $4`
+	readEntriesOfNewest = entriesOf + ` ORDER BY l.sequence DESC LIMIT $4`
 
 	// readMovements goes by an index that holds top-ups and refunds only.
-	readMovements = `SELECT ` + entryColumns + ` FROM ledger_entry l
-		WHERE l.organization_id = $1 AND l.sequence > $2 AND l.sequence <= $3 AND l.at >= $5 AND l.at < $6
-			AND l.kind = ANY($7::smallint[]) AND l.kind IN (1, 2)
-		ORDER BY l.sequence LIMIT $4`
+	readMovements       = entriesOf + ` AND l.kind IN (1, 2) ORDER BY l.sequence LIMIT $4`
+	readMovementsNewest = entriesOf + ` AND l.kind IN (1, 2) ORDER BY l.sequence DESC LIMIT $4`
+
+	entriesBetween = `SELECT ` + entryColumns + ` FROM ledger_entry l
+		WHERE l.organization_id = $1 AND l.sequence > $2 AND l.sequence <= $3`
+	entriesOf = entriesBetween + ` AND l.at >= $5 AND l.at < $6 AND l.kind = ANY($7::smallint[])`
 
 	// readEntryBounds tells where a span lies in a ledger: in the days that are rolled up, between the first and the last of
 	// their entries that may be in it, and after the watermark.
@@ -36,22 +36,23 @@ const (
 // entriesLooked bounds how many entries one page of a narrowed list looks at.
 const entriesLooked = 50_000
 
-// Entries lists an organization's ledger in order of sequence. Where it is narrowed by time, the days that are rolled up
-// tell where to look; where by kind, it looks at so many entries at most, and says where to go on.
+// Entries lists an organization's ledger in order of sequence, or newest first. Where it is narrowed by time, the days that
+// are rolled up tell where to look; where by kind, it looks at so many entries at most, and says where to go on.
 func (s *Store) Entries(ctx context.Context, q meter.EntryQuery) (meter.EntryPage, error) {
 	stretches, err := s.entryStretches(ctx, q)
 	if err != nil {
 		return meter.EntryPage{}, err
 	}
+	if q.NewestFirst {
+		slices.Reverse(stretches)
+	}
 	var page meter.EntryPage
 	looked := int64(entriesLooked)
 	for _, stretch := range stretches {
-		after, until := max(q.After, stretch.after), stretch.until
-		if bounded(q) {
-			until = min(until, after+looked)
-			looked -= max(0, until-after)
-		}
-		found, err := s.entries(ctx, q, after, until, q.Limit+1-len(page.Entries))
+		ahead := stretch.ahead(q)
+		near := ahead.near(q, looked)
+		looked -= near.size()
+		found, err := s.entries(ctx, q, near, q.Limit+1-len(page.Entries))
 		if err != nil {
 			return meter.EntryPage{}, err
 		}
@@ -61,8 +62,8 @@ func (s *Store) Entries(ctx context.Context, q meter.EntryQuery) (meter.EntryPag
 			page.Entries = page.Entries[:q.Limit]
 			page.Next = page.Entries[q.Limit-1].Sequence
 			return page, nil
-		case until < stretch.until:
-			page.Next = max(q.After, until)
+		case near.size() < ahead.size():
+			page.Next = near.end(q)
 			return page, nil
 		}
 	}
@@ -71,6 +72,39 @@ func (s *Store) Entries(ctx context.Context, q meter.EntryQuery) (meter.EntryPag
 
 // stretch is a part of a ledger: after one sequence, until another one, inclusive.
 type stretch struct{ after, until int64 }
+
+func (t stretch) size() int64 { return max(0, t.until-t.after) }
+
+// ahead is what of a stretch a query has not come to yet.
+func (t stretch) ahead(q meter.EntryQuery) stretch {
+	switch {
+	case !q.NewestFirst:
+		t.after = max(t.after, q.After)
+	case q.After > 0:
+		t.until = min(t.until, q.After-1)
+	}
+	return t
+}
+
+// near is the part of a stretch that a query comes to first: so much of it as may be looked at.
+func (t stretch) near(q meter.EntryQuery, looked int64) stretch {
+	switch {
+	case !bounded(q):
+		return t
+	case q.NewestFirst:
+		return stretch{max(t.after, t.until-looked), t.until}
+	default:
+		return stretch{t.after, min(t.until, t.after+looked)}
+	}
+}
+
+// end is the sequence after which a query goes on that has come through a stretch.
+func (t stretch) end(q meter.EntryQuery) int64 {
+	if q.NewestFirst {
+		return t.after + 1
+	}
+	return t.until
+}
 
 // entryStretches are where entries may lie that a query asks for, in order.
 func (s *Store) entryStretches(ctx context.Context, q meter.EntryQuery) ([]stretch, error) {
@@ -89,22 +123,30 @@ func (s *Store) entryStretches(ctx context.Context, q meter.EntryQuery) ([]stret
 }
 
 // entries reads entries of a stretch that a query asks for.
-func (s *Store) entries(ctx context.Context, q meter.EntryQuery, after, until int64, limit int) ([]meter.Entry, error) {
-	if after >= until {
+func (s *Store) entries(ctx context.Context, q meter.EntryQuery, t stretch, limit int) ([]meter.Entry, error) {
+	if t.size() == 0 {
 		return nil, nil
 	}
 	if !q.Narrowed() {
-		return list(ctx, s, entryTargets, readEntries, q.OrganizationID, after, until, limit)
+		return list(ctx, s, entryTargets, ordered(q, readEntries, readEntriesNewest), q.OrganizationID, t.after, t.until, limit)
 	}
 	kinds := []int16{1, 2, 3, 4}
 	if len(q.Kinds) > 0 {
 		kinds = column(q.Kinds, func(k *meter.EntryKind) int16 { return int16(*k) })
 	}
-	sql, span := readEntriesOf, openSpan(q.Span)
+	sql, span := ordered(q, readEntriesOf, readEntriesOfNewest), openSpan(q.Span)
 	if onlyMovements(q) {
-		sql = readMovements
+		sql = ordered(q, readMovements, readMovementsNewest)
 	}
-	return list(ctx, s, entryTargets, sql, q.OrganizationID, after, until, limit, span.Start, span.End, kinds)
+	return list(ctx, s, entryTargets, sql, q.OrganizationID, t.after, t.until, limit, span.Start, span.End, kinds)
+}
+
+// ordered is the statement in the order that a query asks for.
+func ordered(q meter.EntryQuery, oldestFirst, newestFirst string) string {
+	if q.NewestFirst {
+		return newestFirst
+	}
+	return oldestFirst
 }
 
 // bounded says whether entries that are looked at can be left out, one after the other.

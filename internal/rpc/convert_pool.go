@@ -47,10 +47,11 @@ func entryQuery(in *meterv1.ListLedgerEntriesRequest) (listing, meter.EntryQuery
 		return "", meter.EntryQuery{}, err
 	}
 	kinds := each(in.GetKinds(), number[meter.EntryKind, meterv1.LedgerEntryKind])
-	l := list("ListLedgerEntries", in.GetOrganizationId(), span.Start.String(), span.End.String(), fmt.Sprint(kinds))
+	l := list("ListLedgerEntries", in.GetOrganizationId(), span.Start.String(), span.End.String(), fmt.Sprint(kinds, in.GetNewestFirst()))
 	after, err := l.afterSequence(in)
 	return l, meter.EntryQuery{
-		OrganizationID: in.GetOrganizationId(), After: after, Span: span, Kinds: kinds, Limit: pageSize(in),
+		OrganizationID: in.GetOrganizationId(), NewestFirst: in.GetNewestFirst(), After: after, Span: span, Kinds: kinds,
+		Limit: pageSize(in),
 	}, err
 }
 

@@ -166,9 +166,12 @@ func (m *memory) AuditEntries(
 
 func (m *memory) Entries(_ context.Context, q meter.EntryQuery) (meter.EntryPage, error) {
 	entries := slices.DeleteFunc(slices.Clone(m.state(q.OrganizationID).Entries()), func(e meter.Entry) bool {
-		return e.Sequence <= q.After || e.At.Before(q.Span.Start) || (!q.Span.End.IsZero() && !e.At.Before(q.Span.End)) ||
+		return (!q.NewestFirst && e.Sequence <= q.After) || (q.NewestFirst && q.After > 0 && e.Sequence >= q.After) || e.At.Before(q.Span.Start) || (!q.Span.End.IsZero() && !e.At.Before(q.Span.End)) ||
 			(len(q.Kinds) > 0 && !slices.Contains(q.Kinds, e.Kind))
 	})
+	if q.NewestFirst {
+		slices.Reverse(entries)
+	}
 	if len(entries) <= q.Limit {
 		return meter.EntryPage{Entries: entries}, m.fails
 	}

@@ -66,6 +66,12 @@ func lists(t *testing.T, a api) map[string]func(int32, string) (int, string, err
 			})
 			return len(r.GetEntries()), r.GetNextPageToken(), err
 		},
+		"entries, newest first": func(size int32, token string) (int, string, error) {
+			r, err := a.pools.ListLedgerEntries(ctx, &meterv1.ListLedgerEntriesRequest{
+				OrganizationId: "acme", PageSize: size, PageToken: token, NewestFirst: true,
+			})
+			return len(r.GetEntries()), r.GetNextPageToken(), err
+		},
 		"changes": func(size int32, token string) (int, string, error) {
 			r, err := a.pools.ListAccessChanges(ctx, &meterv1.ListAccessChangesRequest{
 				OrganizationId: "acme", PageSize: size, PageToken: token,

@@ -135,7 +135,7 @@ func sampleRequests() map[string]proto.Message {
 		&meterv1.ListLedgerEntriesRequest{
 			OrganizationId: "acme", PageSize: 10, PageToken: "token", From: &timestamppb.Timestamp{Seconds: 1_772_323_200},
 			To:    &timestamppb.Timestamp{Seconds: 1_772_323_300},
-			Kinds: []meterv1.LedgerEntryKind{meterv1.LedgerEntryKind_LEDGER_ENTRY_KIND_REFUND},
+			Kinds: []meterv1.LedgerEntryKind{meterv1.LedgerEntryKind_LEDGER_ENTRY_KIND_REFUND}, NewestFirst: true,
 		},
 		&meterv1.ListAccessChangesRequest{OrganizationId: "acme", MemberId: "ada", PageSize: 10, PageToken: "token"},
 		&meterv1.PutPlanRequest{Plan: samplePlan()},

@@ -97,7 +97,7 @@ var fields = map[string]wrong{
 	"time":         {nil, &timestamppb.Timestamp{Seconds: -1}, &timestamppb.Timestamp{Seconds: 7258118400}},
 
 	"plan": {nil}, "organization": {nil}, "member": {nil}, "anniversary": {nil},
-	"turn": {}, "token_usage": {}, "limits": {}, "abuse_limit": {}, "pool_visible_to_members": {},
+	"turn": {}, "token_usage": {}, "limits": {}, "abuse_limit": {}, "pool_visible_to_members": {}, "newest_first": {},
 	"estimate_usage": {}, "price_book": {nil}, "as_of": {}, "QuoteRequest.token_usage": {nil},
 	// What is not a time the handlers refuse.
 	"valid_from": {}, "at": {}, "from": {}, "to": {},

@@ -83,6 +83,7 @@ type server struct {
 	parts   stack
 	failed  chan error // A part that ended by itself.
 	callers callers
+	signIn  signIn
 	private *localpg.Server
 	store   *postgres.Store
 	lanes   *lane.Lanes
@@ -99,6 +100,9 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.openCallers(ctx); err != nil {
 		return err
 	}
+	if err := s.openSignIn(ctx); err != nil {
+		return err
+	}
 	if err := s.openStore(ctx); err != nil {
 		return err
 	}
@@ -107,7 +111,7 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	if httpListener != nil {
-		web, err := s.openWeb(ctx)
+		web, err := s.openWeb()
 		if err != nil {
 			return err
 		}

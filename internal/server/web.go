@@ -27,7 +27,7 @@ type SignIn struct {
 
 // openWeb puts together what is served over HTTP: for machines that watch, for callers that speak JSON, and the page.
 // Cookies mean nothing to what watches; everybody else is known before they are answered.
-func (s *server) openWeb(ctx context.Context) (http.Handler, error) {
+func (s *server) openWeb() (http.Handler, error) {
 	calls, err := s.edge.HTTP()
 	if err != nil {
 		return nil, err
@@ -40,33 +40,30 @@ func (s *server) openWeb(ctx context.Context) (http.Handler, error) {
 	})
 	known.HandleFunc("GET /", http.NotFound) // Else the mux would say of every unknown path that it can be posted to.
 	watched(outer, s.toWatchers(s.metrics.Handler()), s.edge.Serving)
-	headers := console.Headers{HTTPS: s.callers.webTLS != nil || strings.HasPrefix(s.SignIn.PublicURL, "https:")}
-	if !s.Dev && s.SignIn.ClientID == "" {
+	headers := console.Headers{HTTPS: s.callers.webTLS != nil || s.overHTTPS()}
+	switch {
+	case s.signIn.sessions == nil:
 		outer.Handle("/", known)
 		return headers.Around(sameOrigin(outer)), nil
+	case s.Dev:
+		session.NewDevelopment(s.signIn.sessions, s.store, s.Logger).Register(outer)
+	default:
+		s.signIn.issuer.Register(outer)
+		headers.FormTargets = s.signIn.issuer.Leads()
 	}
-	sessions, err := s.openSessions()
-	if err != nil {
+	if err := s.registerPage(known); err != nil {
 		return nil, err
 	}
-	end, err := s.openSignIn(ctx, sessions, outer)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.openPage(known); err != nil {
-		return nil, err
-	}
-	headers.FormTargets = end
-	outer.Handle("/", sessions.Carry(asCalls(known)))
+	outer.Handle("/", s.signIn.sessions.Carry(asCalls(known)))
 	if s.Dev {
 		return headers.Around(onlyAsLoopback(sameOrigin(outer))), nil
 	}
 	return headers.Around(sameOrigin(outer)), nil
 }
 
-func (s *server) openPage(mux *http.ServeMux) error {
+func (s *server) registerPage(mux *http.ServeMux) error {
 	page, err := console.New(console.Config{
-		Identify: s.identify, Directory: s.store, BuyMoreURL: s.BuyMoreURL, Dev: s.Dev, Logger: s.Logger,
+		Identify: s.identify, Directory: s.store, Tables: s.edge.tables(), BuyMoreURL: s.BuyMoreURL, Dev: s.Dev, Logger: s.Logger,
 	})
 	if err != nil {
 		return err
@@ -75,39 +72,45 @@ func (s *server) openPage(mux *http.ServeMux) error {
 	return nil
 }
 
-func (s *server) openSessions() (*session.Sessions, error) {
-	secure := strings.HasPrefix(s.SignIn.PublicURL, "https:")
-	if s.SignIn.KeyFile == "" {
-		if !s.Dev {
-			s.Logger.Warn("sessions of the page end with this process, and no other replica takes them: give --session-key-file")
-		}
-		return session.New(session.RandomKeys(), secure), nil
-	}
-	keys, err := session.OpenKeys(s.SignIn.KeyFile, s.Logger)
-	if err != nil {
-		return nil, fmt.Errorf("--session-key-file: %w", err)
-	}
-	return session.New(keys, secure), nil
+// signIn is how people sign in; zero: there is no page.
+type signIn struct {
+	sessions *session.Sessions
+	issuer   *session.Issuer // Nil under --dev.
 }
 
-// openSignIn adds how people sign in and out, and answers the other origins that this leads to by a form.
-func (s *server) openSignIn(ctx context.Context, sessions *session.Sessions, mux *http.ServeMux) ([]string, error) {
-	if s.Dev {
-		session.NewDevelopment(sessions, s.store, s.Logger).Register(mux)
-		return nil, nil
+// overHTTPS says whether browsers reach the page over HTTPS alone.
+func (s *server) overHTTPS() bool { return strings.HasPrefix(s.SignIn.PublicURL, "https:") }
+
+// openSignIn makes ready what people sign in by, as far as there is HTTP and it is wanted.
+func (s *server) openSignIn(ctx context.Context) error {
+	switch {
+	case s.HTTPListen == "":
+		return nil
+	case s.Dev:
+		s.signIn.sessions = session.New(session.RandomKeys(), false)
+		return nil
+	case s.SignIn.ClientID == "":
+		return nil
 	}
-	issuer, err := session.OpenIssuer(ctx, session.IssuerConfig{
+	keys := session.RandomKeys()
+	var err error
+	if s.SignIn.KeyFile != "" {
+		if keys, err = session.OpenKeys(s.SignIn.KeyFile, s.Logger); err != nil {
+			return fmt.Errorf("--session-key-file: %w", err)
+		}
+	}
+	s.signIn.sessions = session.New(keys, s.overHTTPS())
+	s.signIn.issuer, err = session.OpenIssuer(ctx, session.IssuerConfig{
 		URL: s.Identity.Issuer, PublicURL: s.SignIn.PublicURL,
 		ClientID: s.SignIn.ClientID, ClientSecretFile: s.SignIn.ClientSecretFile, Scopes: s.SignIn.Scopes,
-	}, sessions, s.callers.tokens, s.Logger)
+	}, s.signIn.sessions, s.callers.tokens, s.Logger)
 	if err != nil {
-		return nil, fmt.Errorf("--oidc-client-id: %w", err)
+		return fmt.Errorf("--oidc-client-id: %w", err)
 	}
-	issuer.Register(mux)
-	if end := issuer.EndsAt(); end != "" {
-		return []string{end}, nil
+	if s.SignIn.KeyFile == "" {
+		s.Logger.WarnContext(ctx, "sessions of the page end with this process, and no other replica takes them: give --session-key-file")
 	}
-	return nil, nil
+	return nil
 }
 
 // identify is who a request is from, as a call of meter.v1 with the same header would be judged.

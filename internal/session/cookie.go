@@ -41,7 +41,7 @@ func (j jar) put(w http.ResponseWriter, r *http.Request, content []byte, until t
 		return fmt.Errorf("%w: %d bytes", ErrTooLarge, len(sealed))
 	}
 	chunks := 0
-	for ; len(sealed) > 0; chunks++ {
+	for ; sealed != ""; chunks++ {
 		part := sealed[:min(len(sealed), chunkBytes)]
 		sealed = sealed[len(part):]
 		http.SetCookie(w, j.cookie(chunks, part, until))
@@ -76,7 +76,7 @@ func (j jar) drop(w http.ResponseWriter, r *http.Request, from int) {
 }
 
 func (j jar) cookie(chunk int, value string, until time.Time) *http.Cookie {
-	c := &http.Cookie{
+	c := &http.Cookie{ //nolint:gosec // Not Secure only where there is no HTTPS: on loopback.
 		Name: j.chunkName(chunk), Value: value, Path: "/", Expires: until,
 		Secure: j.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}

@@ -83,7 +83,10 @@ func OpenIssuer(ctx context.Context, c IssuerConfig, s *Sessions, tokens Tokens,
 	i.oauth = oauth2.Config{
 		ClientID: c.ClientID, Endpoint: provider.Endpoint(), Scopes: c.Scopes, RedirectURL: i.publicURL + callback,
 	}
-	return i, i.read(provider)
+	if err := i.read(provider); err != nil {
+		return nil, err
+	}
+	return i, nil
 }
 
 // read takes from the issuer's metadata what the library leaves out.
@@ -135,12 +138,12 @@ func parseSecret(contents [][]byte) (string, error) {
 	return secret, nil
 }
 
-// EndsAt is the origin of where signing out ends; empty: here.
-func (i *Issuer) EndsAt() string {
+// Leads are the other origins that a form leads to: that of where signing out ends.
+func (i *Issuer) Leads() []string {
 	if i.endpoint == nil {
-		return ""
+		return nil
 	}
-	return i.endpoint.Scheme + "://" + i.endpoint.Host
+	return []string{i.endpoint.Scheme + "://" + i.endpoint.Host}
 }
 
 // Register adds the paths of signing in and out.

@@ -48,5 +48,5 @@ func style(w http.ResponseWriter, _ *http.Request) {
 // leave sends the browser on, with nothing of the answer kept.
 func leave(w http.ResponseWriter, r *http.Request, to string) {
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // wayBack has seen it, or it is the issuer's.
 }

@@ -646,7 +646,9 @@ type ListLedgerEntriesRequest struct {
 	// Only entries that took effect before it; it must be after from. Unset: to the last one.
 	To *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=to,proto3" json:"to,omitempty"`
 	// Only entries of these kinds. Empty: of every kind.
-	Kinds         []LedgerEntryKind `protobuf:"varint,6,rep,packed,name=kinds,proto3,enum=meter.v1.LedgerEntryKind" json:"kinds,omitempty"`
+	Kinds []LedgerEntryKind `protobuf:"varint,6,rep,packed,name=kinds,proto3,enum=meter.v1.LedgerEntryKind" json:"kinds,omitempty"`
+	// Whether to list them newest first. A page_token is of the order that it was made in.
+	NewestFirst   bool `protobuf:"varint,7,opt,name=newest_first,json=newestFirst,proto3" json:"newest_first,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -723,10 +725,17 @@ func (x *ListLedgerEntriesRequest) GetKinds() []LedgerEntryKind {
 	return nil
 }
 
+func (x *ListLedgerEntriesRequest) GetNewestFirst() bool {
+	if x != nil {
+		return x.NewestFirst
+	}
+	return false
+}
+
 // ListLedgerEntriesResponse is one page.
 type ListLedgerEntriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The entries in order of sequence.
+	// The entries in order of sequence, or newest first.
 	Entries []*LedgerEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	// Where the next page goes on. Empty: this was the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -949,7 +958,7 @@ const file_meter_v1_pool_service_proto_rawDesc = "" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12=\n" +
 	"\tmember_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\bmemberId\"@\n" +
 	"\x14RevokeAccessResponse\x12(\n" +
-	"\x06member\x18\x01 \x01(\v2\x10.meter.v1.MemberR\x06member\"\xd7\x02\n" +
+	"\x06member\x18\x01 \x01(\v2\x10.meter.v1.MemberR\x06member\"\xfa\x02\n" +
 	"\x18ListLedgerEntriesRequest\x12I\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[A-Za-z0-9._:@-]{1,128}$R\x0eorganizationId\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
@@ -958,7 +967,8 @@ const file_meter_v1_pool_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12.\n" +
 	"\x04from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
 	"\x02to\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12B\n" +
-	"\x05kinds\x18\x06 \x03(\x0e2\x19.meter.v1.LedgerEntryKindB\x11\xbaH\x0e\x92\x01\v\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x05kinds\"t\n" +
+	"\x05kinds\x18\x06 \x03(\x0e2\x19.meter.v1.LedgerEntryKindB\x11\xbaH\x0e\x92\x01\v\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x05kinds\x12!\n" +
+	"\fnewest_first\x18\a \x01(\bR\vnewestFirst\"t\n" +
 	"\x19ListLedgerEntriesResponse\x12/\n" +
 	"\aentries\x18\x01 \x03(\v2\x15.meter.v1.LedgerEntryR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf9\x01\n" +

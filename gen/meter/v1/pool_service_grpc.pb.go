@@ -71,8 +71,8 @@ type PoolServiceClient interface {
 	//
 	// Reasons: MEMBER_NOT_FOUND.
 	RevokeAccess(ctx context.Context, in *RevokeAccessRequest, opts ...grpc.CallOption) (*RevokeAccessResponse, error)
-	// ListLedgerEntries lists the organization's statement in order of sequence. Billing, operators and the organization's
-	// admins call it, and its members where it shows its pool to them. It only reads.
+	// ListLedgerEntries lists the organization's statement in order of sequence, or newest first. Billing, operators and the
+	// organization's admins call it, and its members where it shows its pool to them. It only reads.
 	//
 	// Where from, to or kinds narrow it, a page may hold fewer entries than it could, even none, and still not be the last: go
 	// on while there is a next_page_token.
@@ -203,8 +203,8 @@ type PoolServiceServer interface {
 	//
 	// Reasons: MEMBER_NOT_FOUND.
 	RevokeAccess(context.Context, *RevokeAccessRequest) (*RevokeAccessResponse, error)
-	// ListLedgerEntries lists the organization's statement in order of sequence. Billing, operators and the organization's
-	// admins call it, and its members where it shows its pool to them. It only reads.
+	// ListLedgerEntries lists the organization's statement in order of sequence, or newest first. Billing, operators and the
+	// organization's admins call it, and its members where it shows its pool to them. It only reads.
 	//
 	// Where from, to or kinds narrow it, a page may hold fewer entries than it could, even none, and still not be the last: go
 	// on while there is a next_page_token.

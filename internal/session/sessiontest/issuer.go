@@ -20,7 +20,7 @@ import (
 // ClientID and ClientSecret are those of the one client of an issuer.
 const (
 	ClientID     = "spillway-page"
-	ClientSecret = "hush: only the client knows"
+	ClientSecret = "hush: only the client knows" //nolint:gosec // It opens nothing but a test's issuer.
 )
 
 // Person is who sits before the browser, as the issuer knows them.
@@ -197,7 +197,7 @@ func (i *Issuer) end(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	i.do(func() { i.ended++ })
-	http.Redirect(w, r, q.Get("post_logout_redirect_uri"), http.StatusSeeOther)
+	http.Redirect(w, r, q.Get("post_logout_redirect_uri"), http.StatusSeeOther) //nolint:gosec // An issuer of tests.
 }
 
 func answer(w http.ResponseWriter, status int, content map[string]any) {

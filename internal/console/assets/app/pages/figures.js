@@ -18,8 +18,9 @@ export const partsOf = (figures = {}) => ({
 });
 
 /** All tokens of a row. */
-export const tokensOf = ({ tokenUsage: t = {} } = {}) =>
-  ["inputTokens", "cachedInputTokens", "cacheWriteTokens", "outputTokens", "reasoningTokens"].reduce((sum, k) => sum + BigInt(t[k] ?? 0), 0n);
+export const tokensOf = (figures) =>
+  ["inputTokens", "cachedInputTokens", "cacheWriteTokens", "outputTokens", "reasoningTokens"]
+    .reduce((sum, kind) => sum + BigInt(figures?.tokenUsage?.[kind] ?? 0), 0n);
 
 /** The columns that every report's table has after the one that names the row. */
 export const figureColumns = (unit) => [

@@ -9,7 +9,7 @@ import { stateOf } from "./turns.js";
 
 const Facts = ({ items }) => html`
   <dl class="facts number">
-    ${items.filter(([, value]) => value !== undefined && value !== "" && value !== false).map(([key, value]) => html`
+    ${items.filter(([, value]) => value).map(([key, value]) => html`
       <dt key=${`${key}-name`}>${key}</dt><dd key=${key}>${value}</dd>`)}
   </dl>`;
 

@@ -44,7 +44,7 @@ export function Statement() {
   const pages = live.data?.nextPageToken ? Infinity : tokens.length;
   return html`
     <${Card} title="Statement" hint="Newest first. The balance is the pool’s after each movement." busy=${live.loading}
-      actions=${html`<a class="button small" href=${`/download/statement.csv${queryOf(span)}`} download><${Icon} name="download" />CSV</a>`}>
+      actions=${html`<a class="button small" href=${csvPath(span, choices[filter.kind].kinds)} download><${Icon} name="download" />CSV</a>`}>
       <${Filter} filter=${filter} change=${change} wrong=${wrong} />
       ${show(live, (data) => (data.rows.length
         ? html`<${Entries} entries=${data.rows} />`
@@ -62,9 +62,11 @@ function spanOf({ from, to }, zone) {
   return span;
 }
 
-function queryOf(span) {
-  const query = new URLSearchParams(span).toString();
-  return query && `?${query}`;
+/** The address of the statement as CSV, of the same span and kinds. */
+function csvPath(span, kindsShown) {
+  const query = new URLSearchParams(span);
+  for (const kind of kindsShown) query.append("kind", kind.replace("LEDGER_ENTRY_KIND_", ""));
+  return `/download/statement.csv?${query}`;
 }
 
 const Filter = ({ filter, change, wrong }) => html`
