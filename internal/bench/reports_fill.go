@@ -2,9 +2,11 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -116,6 +118,9 @@ const (
 			(SELECT count(*) AS turns FROM uncharged_turn WHERE organization_id = $1) u
 		WHERE organization_id = $1`
 
+	readIndexes = `SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index i
+		WHERE i.indrelid IN ('reservation'::regclass, 'ledger_entry'::regclass) AND NOT i.indisprimary ORDER BY 1`
+
 	readRolledUp = `SELECT coalesce((SELECT w.ledger_sequence = o.ledger_sequence AND w.uncharged_sequence = o.uncharged_sequence
 				FROM usage_watermark w WHERE w.organization_id = o.organization_id), false)
 		FROM organization o WHERE o.organization_id = $1`
@@ -149,6 +154,24 @@ func (f *filling) fill(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := f.withoutIndexes(ctx, func() error { return f.fillTurns(ctx, pool) }); err != nil {
+		return err
+	}
+	f.say("making seats: %d", filledSeats)
+	if err := f.exec(ctx, fillMembers, int64(filledSeats)); err != nil {
+		return err
+	}
+	if err := f.exec(ctx, fillAccess, f.start); err != nil {
+		return err
+	}
+	if _, err := f.database.Exec(ctx, "VACUUM ANALYZE"); err != nil {
+		return fmt.Errorf("analyzing: %w", err)
+	}
+	return f.exec(ctx, fillSums, pool)
+}
+
+// fillTurns makes the turns with their entries, a chunk at a time.
+func (f *filling) fillTurns(ctx context.Context, pool int64) error {
 	for from := int64(0); from < f.turns; from += fillChunk {
 		f.say("making turns: %d of %d", from, f.turns)
 		until := min(from+fillChunk, f.turns)
@@ -163,18 +186,37 @@ func (f *filling) fill(ctx context.Context) error {
 			return err
 		}
 	}
-	f.say("making seats: %d", filledSeats)
-	if err := f.exec(ctx, fillMembers, int64(filledSeats)); err != nil {
-		return err
-	}
-	if err := f.exec(ctx, fillAccess, f.start); err != nil {
-		return err
-	}
-	if _, err := f.database.Exec(ctx, "VACUUM ANALYZE"); err != nil {
-		return fmt.Errorf("analyzing: %w", err)
-	}
-	return f.exec(ctx, fillSums, pool)
+	return nil
 }
+
+// withoutIndexes drops the indexes that no key needs, and makes them again once they can be made at one go.
+func (f *filling) withoutIndexes(ctx context.Context, fill func() error) error {
+	rows, err := f.database.Query(ctx, readIndexes)
+	if err != nil {
+		return err
+	}
+	indexes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[index])
+	if err != nil {
+		return err
+	}
+	for _, i := range indexes {
+		if _, err := f.database.Exec(ctx, "DROP INDEX "+i.Name); err != nil {
+			return fmt.Errorf("dropping %s: %w", i.Name, err)
+		}
+	}
+	filled := fill()
+	f.say("making indexes")
+	for _, i := range indexes {
+		// Also if the run was cut off: the database may be somebody's.
+		if _, err := f.database.Exec(context.WithoutCancel(ctx), "SET maintenance_work_mem = '512MB'; "+i.Definition); err != nil {
+			return errors.Join(filled, fmt.Errorf("making %s: %w", i.Name, err))
+		}
+	}
+	return filled
+}
+
+// index is how to make one.
+type index struct{ Name, Definition string }
 
 func (f *filling) exec(ctx context.Context, sql string, arguments ...any) error {
 	if _, err := f.database.Exec(ctx, sql, append([]any{f.id}, arguments...)...); err != nil {
