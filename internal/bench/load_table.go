@@ -108,6 +108,7 @@ func mebibytes(bytes int64) string { return whole(float64(bytes) / (1 << 20)) }
 var questionColumns = []column[Question]{
 	{"asked", func(q Question) string { return q.Name }},
 	{"times", func(q Question) string { return count(q.Asked) }},
+	{"errors", func(q Question) string { return fmt.Sprint(q.Errors) }},
 	{"p50 ms", func(q Question) string { return fine(q.P50) }},
 	{"p99 ms", func(q Question) string { return fine(q.P99) }},
 	{"most ms", func(q Question) string { return fine(q.Most) }},

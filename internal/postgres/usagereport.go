@@ -50,8 +50,10 @@ const (
 	// labelRange is the range of a label's values: what comes next after an equals sign is a greater-than sign.
 	labelRange = `AND r.value >= $12 AND r.value < left($12, -1) || '>'`
 
-	// reportSettings give a report memory for its groups, and leave the other cores to the turns.
-	reportSettings = `SET LOCAL work_mem = '64MB'; SET LOCAL max_parallel_workers_per_gather = 0`
+	// reportSettings give a report memory for its groups, leave the other cores to the turns, and give it nearly as long as a
+	// call has by default.
+	reportSettings = `SET LOCAL work_mem = '64MB'; SET LOCAL max_parallel_workers_per_gather = 0;
+		SET LOCAL statement_timeout = '8s'`
 )
 
 var (
