@@ -58,7 +58,8 @@ type flags struct {
 	Overload bool  `xor:"load" help:"Measure instead what the server does with 2 and 5 times the turns that it can carry, and how soon it is itself again. Each row lasts for --duration. Not with --address."`
 	Noisy    bool  `xor:"load" help:"Measure instead what one organization that asks for 20 times its share does to the others. Not with --address."`
 	Quiet    int   `default:"20" help:"How many others there are, with --noisy (${default})."`
-	Lanes    []int `help:"Lanes of the meterd that --overload and --noisy start: one number, or several with commas, for a run each. Unless given, --noisy takes 1 and 2, and --overload what meterd likes."`
+	Reports  int64 `xor:"load" placeholder:"TURNS" help:"Measure instead how long reports, lists and estimates take about so many turns of 90 days and 10,000 seats, which are made first, and what they cost the turns beside them. Not with --address."`
+	Lanes    []int `help:"Lanes of the meterd that --overload, --noisy and --reports start: one number, or several with commas, for a run each. Unless given, --noisy takes 1 and 2, and --overload what meterd likes."`
 
 	JSON bool `name:"json" help:"Print one JSON object instead of the table."`
 }
@@ -68,7 +69,7 @@ func (f flags) options(progress func(string)) bench.Options {
 		Address: f.Address, Meterd: f.Meterd, DatabaseURL: f.DatabaseURL,
 		Callers: f.Callers, Organizations: f.Organizations, Seats: f.Seats, Connections: f.Connections, Rate: f.Rate,
 		Duration: f.Duration, Warmup: f.Warmup, Ceilings: f.Ceilings, Tokens: f.Tokens, Identity: f.Identity,
-		Lanes: f.Lanes, Quiet: f.Quiet,
+		Lanes: f.Lanes, Quiet: f.Quiet, Reports: f.Reports,
 		Progress: progress,
 	}
 }
@@ -109,6 +110,8 @@ func (f flags) measure(ctx context.Context, options bench.Options) (report, erro
 			options.Lanes = []int{1, 2} // Fairness in a lane, and between lanes.
 		}
 		return orNone(bench.RunNoisy(ctx, options))
+	case f.Reports != 0:
+		return orNone(bench.RunReports(ctx, options))
 	default:
 		return orNone(bench.Run(ctx, options))
 	}

@@ -104,3 +104,22 @@ func writeBasis(w io.Writer, cpus int, seconds float64, connections int, d *Dura
 func count(n int64) string { return whole(float64(n)) }
 
 func mebibytes(bytes int64) string { return whole(float64(bytes) / (1 << 20)) }
+
+var questionColumns = []column[Question]{
+	{"asked", func(q Question) string { return q.Name }},
+	{"times", func(q Question) string { return count(q.Asked) }},
+	{"errors", func(q Question) string { return fmt.Sprint(q.Errors) }},
+	{"p50 ms", func(q Question) string { return fine(q.P50) }},
+	{"p99 ms", func(q Question) string { return fine(q.P99) }},
+	{"most ms", func(q Question) string { return fine(q.Most) }},
+}
+
+// WriteTable writes the report as one table, and below it what the turns beside it came to and what the figures rest on.
+func (r *ReportsReport) WriteTable(w io.Writer) {
+	writeRows(w, questionColumns, r.Questions)
+	fmt.Fprintf(w, "of %d turns in %d days, of %d seats; made in %.0f s, rolled up in %.0f s; %s MiB, the roll-ups %s MiB of it\n",
+		r.Turns, r.Days, r.Seats, r.FillSeconds, r.RollUpSeconds, mebibytes(r.DatabaseBytes), mebibytes(r.RollUpBytes))
+	fmt.Fprintf(w, "turns a second of a hot organization: %s without reports, %s with one caller asking for %s a second, ÷ %.2f\n",
+		whole(r.TurnsPerSecond), whole(r.WithReports), fine(r.ReportsPerSecond), r.Ratio)
+	writeBasis(w, r.CPUs, r.DurationSeconds, r.Connections, r.Durability)
+}

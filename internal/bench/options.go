@@ -17,6 +17,7 @@ const (
 	mostConnections   = 256
 	mostLanes         = 64
 	highestRate       = 1e6
+	mostReported      = 100_000_000
 )
 
 // Options say what to measure and how. Start from Defaults.
@@ -63,6 +64,9 @@ type Options struct {
 	// Quiet is how many organizations there are beside the noisy one of RunNoisy. 0: 20.
 	Quiet int
 
+	// Reports is about how many turns RunReports makes and asks about.
+	Reports int64
+
 	// Progress is told in words what is being done; nil: nobody is.
 	Progress func(string)
 }
@@ -101,6 +105,9 @@ func (o Options) Validate() error {
 	}
 	if err := within("quiet organizations", o.Quiet, 0, mostOrganizations); err != nil {
 		return err
+	}
+	if o.Reports < 0 || o.Reports > mostReported {
+		return fmt.Errorf("turns to report must be 1 to %d, not %d", int64(mostReported), o.Reports)
 	}
 	if err := within("seats", o.Seats, 0, mostSeats); err != nil {
 		return err

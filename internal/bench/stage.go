@@ -177,7 +177,7 @@ func (o Options) onEach(ctx context.Context, measure func(ctx context.Context, s
 // validateLoad is Validate for a load that is put on a meterd of its own.
 func (o Options) validateLoad() error {
 	if o.Address != "" || o.Identity || o.Tokens || o.Rate != 0 {
-		return errors.New("--overload and --noisy start what they overload by themselves, at rates of their own: " +
+		return errors.New("--overload, --noisy and --reports start what they load by themselves, at rates of their own: " +
 			"leave out --address, --rate, --tokens and --identity")
 	}
 	return o.Validate()

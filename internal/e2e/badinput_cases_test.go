@@ -95,6 +95,7 @@ var (
 type (
 	times int
 	texts []string
+	enums []protoreflect.EnumNumber
 )
 
 // text is what is wrong with a text for people of so many characters.
@@ -211,6 +212,16 @@ var otherCases = map[string][]badCase{
 	"estimate_usage":  {{nil, invalid, "estimate_micros"}},
 	"price_book":      each(invalid, nil), "as_of": each(accepted, nil), "QuoteRequest.token_usage": each(invalid, nil),
 
+	"from": join(each(accepted, nil, &timestamppb.Timestamp{}), each(invalid, noTimes...),
+		[]badCase{{&timestamppb.Timestamp{Seconds: 7258118400}, invalid, "to"}}),
+	"to": join(each(accepted, nil, &timestamppb.Timestamp{Seconds: 7258118400}),
+		each(invalid, append(noTimes, &timestamppb.Timestamp{})...)),
+	"kinds":     join(each(accepted, nil, enums{1, 2, 3, 4}), each(invalid, enums{0}, enums{99}, enums{-1}, enums{1, 1})),
+	"group_by":  join(mandatoryEnum, []badCase{{enum(3), invalid, "label_key"}}),
+	"label_key": join(each(accepted, strings.Repeat("ü", 64)), each(invalid, nil, "", strings.Repeat("ü", 65), "a\x00b")),
+	"order":     optionalEnum,
+	"days":      join(each(accepted, nil, int32(1), int32(90)), each(invalid, int32(-1), int32(91), int32(math.MaxInt32))),
+
 	"time_to_live": timeToLive,
 	"window":       each(invalid, nil, &durationpb.Duration{}, &durationpb.Duration{Seconds: -1}, &durationpb.Duration{Seconds: 31622401}),
 	"duration": join(each(accepted, &durationpb.Duration{}), each(invalid, nil, &durationpb.Duration{Seconds: -1}, &durationpb.Duration{Seconds: 316224001},
@@ -287,6 +298,12 @@ func set(m protoreflect.Message, field protoreflect.FieldDescriptor, value any) 
 		list := m.Mutable(field).List()
 		for range int(value) - 1 {
 			list.Append(list.Get(0))
+		}
+	case enums:
+		list := m.Mutable(field).List()
+		list.Truncate(0)
+		for _, v := range value {
+			list.Append(protoreflect.ValueOfEnum(v))
 		}
 	case texts:
 		list := m.Mutable(field).List()

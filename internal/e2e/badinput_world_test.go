@@ -151,7 +151,10 @@ func poolSamples() []proto.Message {
 			OrganizationId: acme, MemberId: seat(0), Access: &meterv1.GrantAccessRequest_CapMicros{CapMicros: 5000},
 		},
 		&meterv1.RevokeAccessRequest{OrganizationId: acme, MemberId: seat(1)},
-		&meterv1.ListLedgerEntriesRequest{OrganizationId: acme, PageSize: 10},
+		&meterv1.ListLedgerEntriesRequest{
+			OrganizationId: acme, PageSize: 10, From: timestamppb.New(time.Now().Add(-time.Hour)), To: timestamppb.Now(),
+			Kinds: []meterv1.LedgerEntryKind{meterv1.LedgerEntryKind_LEDGER_ENTRY_KIND_TOP_UP},
+		},
 		&meterv1.ListAccessChangesRequest{OrganizationId: acme, MemberId: seat(0), PageSize: 10},
 		&meterv1.ListAuditEntriesRequest{OrganizationId: acme, PageSize: 10},
 	}
@@ -225,6 +228,11 @@ func priceSamples() []proto.Message {
 		&meterv1.RegisterResourceRequest{
 			OrganizationId: acme, Resource: meterv1.Resource_RESOURCE_PRIVATE_PROJECT, ResourceId: "secret", Private: true,
 		},
+		&meterv1.ReportUsageRequest{
+			OrganizationId: acme, From: timestamppb.New(time.Now().Add(-time.Hour)), To: timestamppb.Now(), PageSize: 10,
+			GroupBy: meterv1.UsageGrouping_USAGE_GROUPING_LABEL, LabelKey: "team",
+		},
+		&meterv1.EstimateRunwayRequest{OrganizationId: acme, Days: 7},
 		&meterv1.GetPlanUsageRequest{OrganizationId: acme},
 		&meterv1.RecountPlanUsageRequest{OrganizationId: acme},
 		&meterv1.UnregisterResourceRequest{

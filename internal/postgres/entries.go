@@ -33,9 +33,6 @@ const (
 		WHERE o.organization_id = $1 GROUP BY o.organization_id`
 )
 
-// entriesLooked bounds how many entries one page of a narrowed list looks at.
-const entriesLooked = 50_000
-
 // Entries lists an organization's ledger in order of sequence, or newest first. Where it is narrowed by time, the days that
 // are rolled up tell where to look; where by kind, it looks at so many entries at most, and says where to go on.
 func (s *Store) Entries(ctx context.Context, q meter.EntryQuery) (meter.EntryPage, error) {
@@ -47,7 +44,7 @@ func (s *Store) Entries(ctx context.Context, q meter.EntryQuery) (meter.EntryPag
 		slices.Reverse(stretches)
 	}
 	var page meter.EntryPage
-	looked := int64(entriesLooked)
+	looked := int64(s.config.EntriesLooked)
 	for _, stretch := range stretches {
 		ahead := stretch.ahead(q)
 		near := ahead.near(q, looked)

@@ -29,6 +29,8 @@ type Config struct {
 	TestClock bool
 	// DueLimit bounds how many lapsed reservations of an organization one batch looks at; 0: 1000.
 	DueLimit int
+	// EntriesLooked bounds how many entries one page of a narrowed ledger looks at; 0: 50,000.
+	EntriesLooked int
 	// Logger is told of connections that are lost; nil: nobody is.
 	Logger *slog.Logger
 }
@@ -54,6 +56,9 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	}
 	if config.DueLimit == 0 {
 		config.DueLimit = 1000
+	}
+	if config.EntriesLooked == 0 {
+		config.EntriesLooked = 50_000
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)

@@ -24,17 +24,17 @@ const (
 		cache_write_tokens, output_tokens, reasoning_tokens, allowance_micros, pool_micros, overrun_micros`
 
 	// sumMeasures adds measures up, in the order of usageMeasures and figureTargets.
-	sumMeasures = `coalesce(sum(turns), 0)::bigint AS turns,
-		coalesce(sum(failed_turns), 0)::bigint AS failed_turns,
-		coalesce(sum(expired_turns), 0)::bigint AS expired_turns,
-		coalesce(sum(late_turns), 0)::bigint AS late_turns,
-		coalesce(sum(refused_suspended), 0)::bigint AS refused_suspended,
-		coalesce(sum(refused_removed), 0)::bigint AS refused_removed,
-		coalesce(sum(refused_abuse), 0)::bigint AS refused_abuse,
-		coalesce(sum(refused_no_access), 0)::bigint AS refused_no_access,
-		coalesce(sum(refused_pool_empty), 0)::bigint AS refused_pool_empty,
-		coalesce(sum(refused_cap_reached), 0)::bigint AS refused_cap_reached,
-		coalesce(sum(refused_individual), 0)::bigint AS refused_individual,
+	sumMeasures = `coalesce(sum(turns), 0) AS turns,
+		coalesce(sum(failed_turns), 0) AS failed_turns,
+		coalesce(sum(expired_turns), 0) AS expired_turns,
+		coalesce(sum(late_turns), 0) AS late_turns,
+		coalesce(sum(refused_suspended), 0) AS refused_suspended,
+		coalesce(sum(refused_removed), 0) AS refused_removed,
+		coalesce(sum(refused_abuse), 0) AS refused_abuse,
+		coalesce(sum(refused_no_access), 0) AS refused_no_access,
+		coalesce(sum(refused_pool_empty), 0) AS refused_pool_empty,
+		coalesce(sum(refused_cap_reached), 0) AS refused_cap_reached,
+		coalesce(sum(refused_individual), 0) AS refused_individual,
 		coalesce(sum(input_tokens), 0)::bigint AS input_tokens,
 		coalesce(sum(cached_input_tokens), 0)::bigint AS cached_input_tokens,
 		coalesce(sum(cache_write_tokens), 0)::bigint AS cache_write_tokens,
@@ -43,6 +43,17 @@ const (
 		coalesce(sum(allowance_micros), 0)::bigint AS allowance_micros,
 		coalesce(sum(pool_micros), 0)::bigint AS pool_micros,
 		coalesce(sum(overrun_micros), 0)::bigint AS overrun_micros`
+
+	// totalMeasures adds up what sumMeasures answered.
+	totalMeasures = `coalesce(sum(turns), 0)::bigint, coalesce(sum(failed_turns), 0)::bigint, coalesce(sum(expired_turns), 0)::bigint,
+		coalesce(sum(late_turns), 0)::bigint, coalesce(sum(refused_suspended), 0)::bigint,
+		coalesce(sum(refused_removed), 0)::bigint, coalesce(sum(refused_abuse), 0)::bigint,
+		coalesce(sum(refused_no_access), 0)::bigint, coalesce(sum(refused_pool_empty), 0)::bigint,
+		coalesce(sum(refused_cap_reached), 0)::bigint, coalesce(sum(refused_individual), 0)::bigint,
+		coalesce(sum(input_tokens), 0)::bigint, coalesce(sum(cached_input_tokens), 0)::bigint,
+		coalesce(sum(cache_write_tokens), 0)::bigint, coalesce(sum(output_tokens), 0)::bigint,
+		coalesce(sum(reasoning_tokens), 0)::bigint, coalesce(sum(allowance_micros), 0)::bigint,
+		coalesce(sum(pool_micros), 0)::bigint, coalesce(sum(overrun_micros), 0)::bigint`
 
 	// rawUsage is the one place that says what an entry of the ledger, or an uncharged turn, counts for. It reads those of
 	// organization $1 in stretches: after and until a sequence of each source, from and until a moment ($2 to $7). A turn

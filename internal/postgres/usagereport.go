@@ -35,23 +35,25 @@ const (
 			FROM (SELECT r.*, width_bucket(r.at, $8::timestamptz[]) AS day FROM (` + rawUsage + `) r) e
 			WHERE $18 OR (e.member_id IS NOT NULL AND ($11 < 5 OR e.labels ? $21))
 		), grouped AS MATERIALIZED (
-			SELECT grouping(value) = 1 AS grand, value, starts_at, ends_at, (max(closing))[2] AS balance, ` + sumMeasures + `
-			FROM part GROUP BY GROUPING SETS ((value, starts_at, ends_at), ())
+			SELECT value, starts_at, ends_at, (max(closing))[2] AS balance, ` + sumMeasures + `
+			FROM part GROUP BY value, starts_at, ends_at
 		)
-		SELECT true, '', '', NULL::timestamptz, NULL::timestamptz, NULL::bigint, ` + usageMeasures + ` FROM grouped WHERE grand
+		SELECT true, '', '', NULL::timestamptz, NULL::timestamptz, NULL::bigint, ` + totalMeasures + ` FROM grouped
 		UNION ALL
 		(SELECT false, p.value, CASE WHEN $11 = 2 THEN coalesce((SELECT m.display_name FROM member m
 				WHERE m.organization_id = $1 AND m.member_id = p.value), '') ELSE '' END,
 			p.starts_at, p.ends_at, p.balance, ` + usageMeasures + `
 		FROM (SELECT g.*, CASE WHEN $22 THEN -(g.allowance_micros + g.pool_micros + g.overrun_micros) END AS rank
-				FROM grouped g WHERE NOT g.grand ORDER BY rank, g.starts_at, g.value COLLATE "C" LIMIT $20 OFFSET $19) p
+				FROM grouped g ORDER BY rank, g.starts_at, g.value COLLATE "C" LIMIT $20 OFFSET $19) p
 		ORDER BY p.rank, p.starts_at, p.value COLLATE "C")`
 
 	// labelRange is the range of a label's values: what comes next after an equals sign is a greater-than sign.
 	labelRange = `AND r.value >= $12 AND r.value < left($12, -1) || '>'`
 
-	// reportSettings give a report memory for its groups, and leave the other cores to the turns.
-	reportSettings = `SET LOCAL work_mem = '64MB'; SET LOCAL max_parallel_workers_per_gather = 0`
+	// reportSettings give a report memory for its groups, leave the other cores to the turns, and give it nearly as long as a
+	// call has by default.
+	reportSettings = `SET LOCAL work_mem = '64MB'; SET LOCAL max_parallel_workers_per_gather = 0;
+		SET LOCAL statement_timeout = '8s'`
 )
 
 var (

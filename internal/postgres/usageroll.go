@@ -25,7 +25,7 @@ const (
 	moveWatermark = `UPDATE usage_watermark SET ledger_sequence = $2, uncharged_sequence = $3 WHERE organization_id = $1`
 
 	// rollUpUsage adds the raw rows of stretches to the days, given in order by their starts, ends and dates, in which they
-	// lie. Entries that are of no turn count for the day's balance only. The value of a label is its name, in which what would
+	// lie. Rows are added in the order in which reports read them. Entries that are of no turn count for the day's balance only. The value of a label is its name, in which what would
 	// end it is escaped, an equals sign, and its value: labelPrefix begins the same in Go.
 	rollUpUsage = `
 		WITH event AS MATERIALIZED (
@@ -52,7 +52,7 @@ const (
 			UNION ALL
 			SELECT 5, replace(replace(l.key, '\', '\\'), '=', '\=') || '=' || l.value FROM jsonb_each_text(e.labels) l
 			) k (dimension, value)
-		WHERE e.member_id IS NOT NULL GROUP BY k.dimension, e.day, k.value
+		WHERE e.member_id IS NOT NULL GROUP BY k.dimension, e.day, k.value ORDER BY k.dimension, e.day, k.value
 		ON CONFLICT ON CONSTRAINT usage_rollup_once DO UPDATE SET
 			turns = u.turns + excluded.turns, failed_turns = u.failed_turns + excluded.failed_turns,
 			expired_turns = u.expired_turns + excluded.expired_turns, late_turns = u.late_turns + excluded.late_turns,
@@ -74,7 +74,7 @@ const (
 
 const (
 	// rollUpChunk bounds how many rows of each source one transaction rolls up.
-	rollUpChunk = 20_000
+	rollUpChunk = 100_000
 	// rollUpTimeout bounds one statement of it.
 	rollUpTimeout = time.Minute
 )

@@ -145,10 +145,16 @@ func (s *server) toWatchers(next http.Handler) http.Handler {
 	})
 }
 
-// onThisMachine says whether a request came over loopback or a Unix socket, whose peers have no address.
+// onThisMachine says whether a request came over loopback or a Unix socket.
 func onThisMachine(r *http.Request) bool {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	return err != nil || auth.IsLoopback(host)
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	return overUnixSocket(r) || auth.IsLoopback(host)
+}
+
+// overUnixSocket says whether a request came over a Unix socket, whose peers have no address.
+func overUnixSocket(r *http.Request) bool {
+	_, _, err := net.SplitHostPort(r.RemoteAddr)
+	return err != nil
 }
 
 // sameOrigin refuses what another page has a browser do here.
@@ -161,14 +167,14 @@ func sameOrigin(next http.Handler) http.Handler {
 }
 
 // onlyAsLoopback refuses requests for any other name than this machine's own. Where everybody is an operator, a page from
-// anywhere would be one, too, whose name is made to lead here once it is open.
+// anywhere would be one, too, whose name is made to lead here once it is open. No page reaches a Unix socket.
 func onlyAsLoopback(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
 		if name, _, err := net.SplitHostPort(host); err == nil {
 			host = name
 		}
-		if !auth.IsLoopback(strings.Trim(host, "[]")) {
+		if !overUnixSocket(r) && !auth.IsLoopback(strings.Trim(host, "[]")) {
 			connectError(w, http.StatusMisdirectedRequest, "permission_denied", "Under --dev this server is localhost alone.")
 			return
 		}

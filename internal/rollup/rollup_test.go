@@ -1,0 +1,111 @@
+package rollup_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/spillway-metering/spillway/internal/rollup"
+)
+
+var errFault = errors.New("fault")
+
+// store has work left for organizations, so many chunks each.
+type store struct {
+	left   map[string]int
+	done   []string
+	fails  map[string]error // Of organizations; of the empty one, of looking for work.
+	looks  int
+	closed bool
+}
+
+func (s *store) Behind(_ context.Context, after string, limit int) ([]string, error) {
+	if after == "" {
+		s.looks++
+	}
+	var behind []string
+	for id, n := range s.left {
+		if n > 0 && id > after {
+			behind = append(behind, id)
+		}
+	}
+	slices.Sort(behind)
+	return behind[:min(len(behind), limit)], s.fails[""]
+}
+
+func (s *store) RollUp(_ context.Context, id string) (bool, error) {
+	if err := s.fails[id]; err != nil {
+		return true, err
+	}
+	s.left[id]--
+	s.done = append(s.done, id)
+	return s.left[id] > 0, nil
+}
+
+func (s *store) Close() { s.closed = true }
+
+// TestOrganizationsTakeTurns has one with much to do between others, one of which fails.
+func TestOrganizationsTakeTurns(t *testing.T) {
+	s := &store{left: map[string]int{"a": 1, "b": 3, "c": 2, "d": 9}, fails: map[string]error{"d": errFault}}
+	if err := rollup.New(s, time.Second, nil).Once(t.Context()); !errors.Is(err, errFault) {
+		t.Errorf("the failure is told as %v", err)
+	}
+	if got := strings.Join(s.done, ""); got != "abcbcb" {
+		t.Errorf("in order %s", got)
+	}
+}
+
+// TestManyOrganizationsAreAllFound has more than one look finds.
+func TestManyOrganizationsAreAllFound(t *testing.T) {
+	s := &store{left: map[string]int{}}
+	for n := range 1000 {
+		s.left[fmt.Sprintf("firm%03d", n)] = 1
+	}
+	if err := rollup.New(s, time.Second, nil).Once(t.Context()); err != nil || len(s.done) != 1000 {
+		t.Errorf("%d are rolled up, %v", len(s.done), err)
+	}
+}
+
+// TestARollerGoesOn runs one on a database that is away for a while, until it is told to end.
+func TestARollerGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{left: map[string]int{}, fails: map[string]error{}}
+		var log strings.Builder
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			rollup.New(s, time.Second, slog.New(slog.NewTextHandler(&log, nil))).Run(ctx)
+			close(ended)
+		}()
+		pass := func(d time.Duration) {
+			select {
+			case <-time.After(d):
+			case <-ended:
+				t.Error("it ended by itself")
+			}
+			synctest.Wait()
+		}
+		pass(time.Second)
+		s.fails[""] = errFault
+		pass(2 * time.Second)
+		s.fails[""], s.left["a"] = nil, 1
+		pass(time.Second)
+		if s.looks != 4 || len(s.done) != 1 {
+			t.Errorf("after four ticks it looked %d times and rolled up %s", s.looks, s.done)
+		}
+		if strings.Count(log.String(), "rolling up usage fails") != 1 || strings.Count(log.String(), "works again") != 1 {
+			t.Errorf("the log says %q", log.String())
+		}
+		cancel()
+		<-ended
+		if !s.closed {
+			t.Error("its connection stays")
+		}
+	})
+}
