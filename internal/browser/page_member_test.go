@@ -101,6 +101,25 @@ func TestPageAlone(t *testing.T) {
 	}
 }
 
+// TestPageDownloads: every link to a file leads to one, of what the page shows.
+func TestPageDownloads(t *testing.T) {
+	s := startDev(t, postgres.Database(t))
+	s.furnish(t, "TEAM")
+	s.commit(t, s.reserve(t, "ben", "told", 4_000_000), 3_250_000)
+	o := open(t, s)
+	for path, want := range map[string]string{"/members": "ben,Ben", "/pool": "top_up", "/reports": "3.25"} {
+		o.signIn("ada", path)
+		o.await("see a link to a file", func() bool { return eval[int](o, `document.querySelectorAll("a[download]").length`) > 0 })
+		files := eval[[]string](o, `Promise.all([...document.querySelectorAll("a[download]")].map(a => fetch(a.href)
+			.then(r => r.text().then(text => r.status + " " + r.headers.get("content-type") + " " + text))))`)
+		for _, file := range files {
+			if !strings.HasPrefix(file, "200 text/csv") || !strings.Contains(file, want) {
+				t.Errorf("%s leads to %s", path, file)
+			}
+		}
+	}
+}
+
 // TestPageReceipt: a turn's receipt is one click away from it, and one that is not there is said so.
 func TestPageReceipt(t *testing.T) {
 	s := startDev(t, postgres.Database(t))

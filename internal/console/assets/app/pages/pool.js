@@ -82,7 +82,7 @@ function BuyMore({ session, refresh }) {
   if (!buys) return null;
   return html`
     ${session.buyMoreURL && html`<a class="button primary" href=${session.buyMoreURL} rel="noopener"><${Icon} name="cart" />Buy more</a>`}
-    ${session.dev && html`<${Button} class=${session.buyMoreURL ? "" : "primary"} onClick=${() => setOpen(true)}><${Icon} name="cart" />${session.buyMoreURL ? "Top up (development)" : "Buy more"}<//>`}
+    ${session.dev && html`<${Button} class=${session.buyMoreURL ? "" : "primary"} onClick=${() => setOpen(true)}><${Icon} name="cart" />${session.buyMoreURL ? "Top up (dev)" : "Buy more"}<//>`}
     ${open && html`<${TopUpDialog} onClose=${() => setOpen(false)} onDone=${refresh} />`}`;
 }
 
