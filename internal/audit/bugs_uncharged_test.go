@@ -85,11 +85,6 @@ var unchargedBugs = []bug{
 		[]string{"refusal_has_its_member"},
 	},
 	{
-		"a refused attempt that ran", nil,
-		[]string{`UPDATE uncharged_turn SET attempt_id = ` + turnOf("last") + ofRefusal},
-		[]string{"refused_turn_never_ran"},
-	},
-	{
 		"a refusal priced by a book that is gone", nil,
 		[]string{`UPDATE uncharged_turn SET price_book_version = 99` + ofRefusal},
 		[]string{"refusal_has_its_book"},

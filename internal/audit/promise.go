@@ -45,7 +45,6 @@ var Promises = []Promise{
 	{Name: "uncharged_turn_is_of_its_turn", Means: "An uncharged turn on record tells its member and when it ended."},
 	{Name: "uncharged_turn_is_told_once", Means: "A turn ends uncharged once in each way, and each refusal is told once."},
 	{Name: "refusal_has_its_member", Means: "Every refusal is of a member."},
-	{Name: "refused_turn_never_ran", Means: "No attempt that was refused made a reservation."},
 	{Name: "refusal_has_its_book", Means: "The version of the price book by which a refused estimate was priced exists."},
 
 	{Name: "hold_fits_what_was_seen", Means: "A turn holds no more of a layer than there was room in when it was reserved, and its extensions added."},

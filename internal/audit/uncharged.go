@@ -75,11 +75,9 @@ const (
 			v.found
 		FROM uncharged_turn u
 		LEFT JOIN member m ON m.organization_id = u.organization_id AND m.member_id = u.member_id
-		LEFT JOIN reservation r ON r.organization_id = u.organization_id AND r.reservation_id = u.attempt_id
 		LEFT JOIN price_book b ON b.price_book_id = u.price_book_id AND b.version = u.price_book_version
 		CROSS JOIN LATERAL (VALUES
 			('refusal_has_its_member', m.member_id IS NULL, 'a member', 'none'),
-			('refused_turn_never_ran', r.reservation_id IS NOT NULL, 'no reservation', 'one of that attempt'),
 			('refusal_has_its_book', u.price_book_id IS NOT NULL AND b.version IS NULL,
 				'version ' || u.price_book_version || ' of ' || u.price_book_id, 'none')
 		) v (promise, broken, expected, found)

@@ -69,8 +69,11 @@ func TestExplainTurn(t *testing.T) {
 	}
 
 	for _, in := range []*meterv1.ExplainTurnRequest{
-		{RequestId: "never"}, {ReservationId: uuid.Must(uuid.NewV7()).String()}, {MemberId: seat(1), RequestId: "both"},
-		{MemberId: seat(1), ReservationId: both.GetReservationId()}, {MemberId: seat(1), RequestId: "again"},
+		{RequestId: "never"},
+		{ReservationId: uuid.Must(uuid.NewV7()).String()},
+		{MemberId: seat(1), RequestId: "both"},
+		{MemberId: seat(1), ReservationId: both.GetReservationId()},
+		{MemberId: seat(1), RequestId: "again"},
 	} {
 		in.OrganizationId = "acme"
 		if _, err := c.ExplainTurn(ctx, in); reasonOf(err) != "RESERVATION_NOT_FOUND" {
@@ -106,7 +109,8 @@ func tellsWithMeterctl(t *testing.T, server *meterd, id string, story []string) 
 	var receipt struct {
 		RequestID string `json:"requestId"`
 	}
-	if meterctl(t, &receipt, "explain", "acme", "--request=again", "--address="+server.address); receipt.RequestID != "again" {
+	meterctl(t, &receipt, "explain", "acme", "--request=again", "--address="+server.address)
+	if receipt.RequestID != "again" {
 		t.Errorf("meterctl explain prints %+v", receipt)
 	}
 	none := launch(t, meterctlProgram(), "explain", "acme", "--request=never", "--address="+server.address)

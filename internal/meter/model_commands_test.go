@@ -66,7 +66,10 @@ func (m *model) reserve(c meter.Reserve) (meter.Reason, *modelTurn) {
 	}
 	turn := &modelTurn{
 		asked: c, state: meter.Held, allowance: a, pool: p, estimate: estimate,
-		period: m.period(), expires: m.now.Add(c.TimeToLive), version: len(m.rates),
+		period: m.period(), expires: m.now.Add(c.TimeToLive), version: len(m.rates), seen: m.sight(c.MemberID, m.period()),
+	}
+	if c.Usage != nil {
+		turn.seen.Expected = c.Usage.Tokens
 	}
 	m.turns = append(m.turns, turn)
 	return "", turn

@@ -1,6 +1,9 @@
 package meter_test
 
 import (
+	"bytes"
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/spillway-metering/spillway/internal/meter"
@@ -47,15 +50,37 @@ type modelTurn struct {
 	late            bool
 	version         int // Of the price book, counting from 1.
 	basis           meter.CostBasis
+	seen            *meter.Sight
+	left            *meter.Remains
 }
 
-// expire ends the turns whose time to live is over.
+// expire ends the turns whose time to live is over, in the order in which it was.
 func (m *model) expire() {
-	for _, turn := range m.turns {
-		if turn.state == meter.Held && !turn.expires.After(m.now) {
-			turn.state = meter.Expired
-		}
+	lapsed := slices.DeleteFunc(slices.Clone(m.turns), func(turn *modelTurn) bool {
+		return turn.state != meter.Held || turn.expires.After(m.now)
+	})
+	slices.SortFunc(lapsed, func(a, b *modelTurn) int {
+		return cmp.Or(a.expires.Compare(b.expires), bytes.Compare(a.asked.ReservationID[:], b.asked.ReservationID[:]))
+	})
+	for _, turn := range lapsed {
+		turn.state = meter.Expired
+		turn.left = m.remains(turn)
 	}
+}
+
+// sight is what stands open to a seat.
+func (m *model) sight(member string, period time.Time) *meter.Sight {
+	use := m.use(member, period)
+	return &meter.Sight{
+		AllowanceRoom: m.allowanceRoom(member, period), PoolAvailable: m.available(), Access: m.seats[member].access,
+		CapUsed: use.PoolUsed + use.PoolHeld,
+	}
+}
+
+// remains is what a turn left that was ended just now.
+func (m *model) remains(turn *modelTurn) *meter.Remains {
+	use := m.use(turn.asked.MemberID, turn.period)
+	return &meter.Remains{Access: m.seats[turn.asked.MemberID].access, CapUsed: use.PoolUsed + use.PoolHeld}
 }
 
 func (m *model) period() time.Time { return m.calendar.PeriodAt(m.now).Start }
@@ -202,6 +227,7 @@ func (m *model) cost(turn *modelTurn, told meter.Micros, byTokens bool, tokens m
 func (m *model) settle(turn *modelTurn, to meter.ReservationState, c meter.Charge, tokens meter.TokenUsage) {
 	turn.late = turn.state == meter.Expired
 	turn.state, turn.charge, turn.tokens = to, c, tokens
+	turn.left = m.remains(turn)
 	if n := tokens.Total(); n > 0 {
 		seat := m.seats[turn.asked.MemberID]
 		seat.tokens = append(seat.tokens, modelTokens{m.now, n})

@@ -150,6 +150,7 @@ func turnOf(r meter.Reservation) modelTurn {
 		asked: meter.Reserve{ReservationID: r.ID, MemberID: r.MemberID, RequestID: r.RequestID},
 		state: r.State, allowance: r.HeldAllowance, pool: r.HeldPool, estimate: r.Estimate, period: r.PeriodStart,
 		expires: r.ExpiresAt, charge: r.Charge, tokens: r.Tokens, late: r.Late, version: int(r.Book.Version), basis: r.Basis,
+		seen: r.Seen, left: r.Left,
 	}
 }
 

@@ -75,7 +75,7 @@ func (s Sight) CapRoom() Micros { return max(0, s.Access.Cap-s.CapUsed) }
 func (t TurnRecord) FirstHold() FirstHold {
 	r := t.Reservation
 	h := FirstHold{Estimate: r.Estimate - t.Added}
-	if r.Seen.Access.Kind == 0 {
+	if r.Seen == nil {
 		return h
 	}
 	h.Allowance = min(h.Estimate, r.Seen.AllowanceRoom)
@@ -93,6 +93,16 @@ func (t TurnRecord) FirstHold() FirstHold {
 		h.Bound = BoundByPool
 	}
 	return h
+}
+
+// PoolCharge is the turn's entry in the ledger that drew on the pool, if it did.
+func (t TurnRecord) PoolCharge() (e Entry, drawn bool) {
+	for _, e := range t.Entries {
+		if e.Kind == EntryPoolCharge {
+			return e, true
+		}
+	}
+	return Entry{}, false
 }
 
 // HidesPool says whether the organization hides its pool from members who are no more than that. A solo individual's is

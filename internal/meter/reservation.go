@@ -40,26 +40,25 @@ type Reservation struct {
 	Basis         CostBasis
 	Turn          Turn
 	Tokens        TokenUsage
-	Late          bool       // Settled after it had expired.
-	Reason        string     // Why it was released, in the caller's words.
-	Expected      TokenUsage // What an estimate by usage was the price of; zero if it was told as an amount.
-	Seen          Sight      // What Reserve saw when it decided, before the hold.
-	Left          Remains    // What the settlement left.
+	Late          bool     // Settled after it had expired.
+	Reason        string   // Why it was released, in the caller's words.
+	Seen          *Sight   // What Reserve saw when it decided, before the hold. A load for a batch leaves it out.
+	Left          *Remains // What the settlement left. A load for a batch leaves it out.
 }
 
-// Sight is what stood open to a turn when it was decided on. Access.Kind 0: it is not on record.
+// Sight is what stood open to a turn when it was decided on.
 type Sight struct {
+	Expected      TokenUsage // What an estimate by usage was the price of; zero: it was told as an amount, or is not on record.
 	AllowanceRoom Micros
 	PoolAvailable Micros
 	Access        Access
 	CapUsed       Micros // Used and held of the pool by the seat in its period.
 }
 
-// Remains is what the settlement of a turn left. Access.Kind 0: it is not on record.
+// Remains is what the settlement of a turn left.
 type Remains struct {
-	PoolBalance Micros
-	Access      Access // As it stood then.
-	CapUsed     Micros // Used and held of the pool by the seat in the turn's period.
+	Access  Access // As it stood then.
+	CapUsed Micros // Used and held of the pool by the seat in the turn's period.
 }
 
 // due says whether an open hold has lapsed: expiry is at exactly its time to live.

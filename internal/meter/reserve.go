@@ -97,7 +97,7 @@ func (c Reserve) reservation(s *State, t seat) (r Reservation, minimum Micros, e
 	if err != nil {
 		return r, 0, err
 	}
-	r.Estimate, r.Policy, r.Expected = max(1, price), c.Usage.Policy, c.Usage.Tokens
+	r.Estimate, r.Policy, r.Seen.Expected = max(1, price), c.Usage.Policy, c.Usage.Tokens
 	if c.Minimum == 0 {
 		return r, r.Estimate, nil
 	}

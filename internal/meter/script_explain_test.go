@@ -57,6 +57,11 @@ func (s *script) record(request string) meter.TurnRecord {
 			record.Extensions, record.Added = append(record.Extensions, x), record.Added+x.Additional
 		}
 	}
+	for _, e := range f.entries {
+		if record.Reservation != nil && e.ReservationID == record.Reservation.ID {
+			record.Entries = append(record.Entries, e)
+		}
+	}
 	slices.SortFunc(record.Extensions, func(a, b meter.Extension) int { return cmp.Compare(a.RequestID, b.RequestID) })
 	for _, u := range f.uncharged {
 		if record.Reservation != nil && u.ReservationID == record.Reservation.ID && u.Outcome == meter.UnchargedExpired {

@@ -51,16 +51,16 @@ func (t *seat) capRoom() Micros {
 }
 
 // sight is what stands open to a turn now.
-func (t *seat) sight() Sight {
-	return Sight{
+func (t *seat) sight() *Sight {
+	return &Sight{
 		AllowanceRoom: t.allowanceRoom(), PoolAvailable: t.org.Pool.Available(), Access: t.access(),
 		CapUsed: t.period.PoolUsed + t.period.PoolHeld,
 	}
 }
 
 // remains is what a settlement leaves that was made just now.
-func (t *seat) remains() Remains {
-	return Remains{PoolBalance: t.org.Pool.Balance, Access: t.access(), CapUsed: t.period.PoolUsed + t.period.PoolHeld}
+func (t *seat) remains() *Remains {
+	return &Remains{Access: t.access(), CapUsed: t.period.PoolUsed + t.period.PoolHeld}
 }
 
 // split says how a hold of an amount would be made up: from the allowance first, then from the pool, as far as there is

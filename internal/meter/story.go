@@ -46,9 +46,17 @@ func (n *narrator) estimate(r Reservation) {
 	if amount := n.amount(r.Estimate - n.Added); r.Policy == 0 {
 		n.say("It was expected to cost %s: the caller named the amount.", amount)
 	} else {
-		n.say("It was expected to cost %s: %s%s.", amount, n.price(r.Expected, r.Book), n.lines(n.EstimatePrice))
+		n.say("It was expected to cost %s: %s%s.", amount, n.price(n.expected(r), r.Book), n.lines(n.EstimatePrice))
 		n.say("%s", policyWords[r.Policy])
 	}
+}
+
+// expected are the tokens that the estimate was the price of, as far as that is on record.
+func (n *narrator) expected(r Reservation) TokenUsage {
+	if r.Seen == nil {
+		return TokenUsage{}
+	}
+	return r.Seen.Expected
 }
 
 var policyWords = map[EstimatePolicy]string{
@@ -87,7 +95,7 @@ func (n *narrator) hold(r Reservation) {
 		n.say("All of it was held of the monthly allowance, which had room for %s.", n.amount(r.Seen.AllowanceRoom))
 	} else {
 		n.allowanceHold(first.Allowance)
-		n.say("%s", n.poolHold(r.Seen, first))
+		n.say("%s", n.poolHold(*r.Seen, first))
 	}
 	if held := first.Allowance + first.Pool; held < first.Estimate {
 		n.say("With %s held in all, less than expected, the turn could begin because the caller asked for no more than that.", n.amount(held))
@@ -243,10 +251,10 @@ func (n *narrator) payers(r Reservation) {
 
 // remains says what the settlement left of pool and cap.
 func (n *narrator) remains(r Reservation) {
-	if r.Charge.Pool > 0 && r.Left.Access.Kind != 0 && !n.hidePool {
-		n.say("The pool then had a balance of %s.", n.amount(r.Left.PoolBalance))
+	if e, drawn := n.PoolCharge(); drawn && !n.hidePool {
+		n.say("The pool then had a balance of %s.", n.amount(e.BalanceAfter))
 	}
-	if r.Left.Access.Kind == AccessCapped {
+	if r.Left != nil && r.Left.Access.Kind == AccessCapped {
 		n.say("Of the member's monthly limit of %s, %s was then used or held.", n.amount(r.Left.Access.Cap), n.amount(r.Left.CapUsed))
 	}
 }

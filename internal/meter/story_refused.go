@@ -51,13 +51,11 @@ func (n *narrator) rooms(r RefusedTurn) {
 func (t TurnRecord) wayOut(reason Reason, r RefusedTurn) string {
 	n := narrator{TurnRecord: t}
 	now := t.seatNow()
-	switch reason {
-	case OrganizationSuspendedReason:
-		return "It would pass once the organization is active again."
-	case MemberRemovedReason:
-		return "It would pass once the member is a member again."
-	case AbuseLimitReached:
+	if reason == AbuseLimitReached {
 		return "It has to wait until the window closes, on " + n.when(t.Member.Abuse.closesAt(t.Plan.Abuse)) + "."
+	}
+	if !aboutRooms[reason] {
+		return "It would pass once " + remedies[reason] + "."
 	}
 	_, span := t.Member.RunningPeriod(t.Organization.Calendar, t.Now)
 	wait := ", or once the month is over, on " + n.when(span.End)
@@ -67,8 +65,9 @@ func (t TurnRecord) wayOut(reason Reason, r RefusedTurn) string {
 	return "It would pass once " + remedies[reason] + wait + "."
 }
 
-// remedies say what would make room.
+// remedies say what would let a turn run.
 var remedies = map[Reason]string{
+	OrganizationSuspendedReason: "the organization is active again", MemberRemovedReason: "the member is a member again",
 	ExtraUsageNotEnabled: "an admin grants the member access to the pool, and that has enough",
 	PoolEmpty:            "enough additional usage is purchased for the pool",
 	MemberCapReached:     "an admin raises the member's monthly limit",

@@ -27,11 +27,7 @@ const (
 		r.held_allowance_micros, r.held_pool_micros, r.period_start, r.created_at, r.expires_at, r.settled_at,
 		r.actual_micros, r.allowance_micros, r.pool_micros, r.overrun_micros, r.model, r.conversation_id, r.turn_id, r.labels,
 		r.input_tokens, r.cached_input_tokens, r.cache_write_tokens, r.output_tokens, r.reasoning_tokens, r.late,
-		r.release_reason, r.price_book_id, r.price_book_version, r.estimate_policy, r.cost_basis,
-		coalesce(r.estimate_tokens, '{}'), coalesce(r.allowance_room_micros, 0), coalesce(r.pool_available_micros, 0),
-		coalesce(r.access_kind, 0::smallint), coalesce(r.access_cap_micros, 0), coalesce(r.cap_used_micros, 0),
-		coalesce(r.settled_pool_balance_micros, 0), coalesce(r.settled_access_kind, 0::smallint),
-		coalesce(r.settled_access_cap_micros, 0), coalesce(r.settled_cap_used_micros, 0)`
+		r.release_reason, r.price_book_id, r.price_book_version, r.estimate_policy, r.cost_basis`
 	entryColumns = `l.sequence, l.at, l.kind, l.amount_micros, l.pool_balance_after_micros, coalesce(l.member_id, ''),
 		l.reservation_id, l.reference, l.request_id, coalesce(l.top_up_request_id, ''), l.request_fingerprint`
 )
@@ -77,15 +73,6 @@ type identifier struct{ to *meter.UUID }
 func (i identifier) ScanUUID(v pgtype.UUID) error {
 	*i.to = v.Bytes
 	return nil
-}
-
-// tokensColumn is tokens by class as a column has them in JSON.
-type tokensColumn struct {
-	Input       int64 `json:"input,omitzero"`
-	CachedInput int64 `json:"cached_input,omitzero"`
-	CacheWrite  int64 `json:"cache_write,omitzero"`
-	Output      int64 `json:"output,omitzero"`
-	Reasoning   int64 `json:"reasoning,omitzero"`
 }
 
 func planTargets(p *meter.Plan) []any {
@@ -167,9 +154,6 @@ func reservationTargets(r *meter.Reservation) []any {
 		(*int64)(&r.Charge.Pool), (*int64)(&r.Charge.Overrun), &r.Turn.Model, &r.Turn.ConversationID, &r.Turn.TurnID,
 		&r.Turn.Labels, &r.Tokens.Input, &r.Tokens.CachedInput, &r.Tokens.CacheWrite, &r.Tokens.Output,
 		&r.Tokens.Reasoning, &r.Late, &r.Reason, &r.Book.ID, &r.Book.Version, (*int16)(&r.Policy), (*int16)(&r.Basis),
-		(*tokensColumn)(&r.Expected), (*int64)(&r.Seen.AllowanceRoom), (*int64)(&r.Seen.PoolAvailable),
-		(*int16)(&r.Seen.Access.Kind), (*int64)(&r.Seen.Access.Cap), (*int64)(&r.Seen.CapUsed),
-		(*int64)(&r.Left.PoolBalance), (*int16)(&r.Left.Access.Kind), (*int64)(&r.Left.Access.Cap), (*int64)(&r.Left.CapUsed),
 	}
 }
 

@@ -160,18 +160,17 @@ var impossible = map[string][]string{
 
 	"reservation_receipt_is_whole": {
 		`UPDATE reservation SET allowance_room_micros = NULL`, `UPDATE reservation SET access_kind = NULL, access_cap_micros = NULL`,
-		settledLeaves("NULL::bigint, 3, 0, 0"), settledLeaves("0, NULL::smallint, NULL::bigint, 0"),
-		`UPDATE reservation SET settled_pool_balance_micros = 1, settled_access_kind = 1, settled_access_cap_micros = 0,
-			settled_cap_used_micros = 0`,
+		settledLeaves("3, 0, NULL::bigint"), settledLeaves("NULL::smallint, NULL::bigint, 0"),
+		`UPDATE reservation SET settled_access_kind = 1, settled_access_cap_micros = 0, settled_cap_used_micros = 0`,
 	},
 	"reservation_receipt_is_never_negative": {
 		`UPDATE reservation SET allowance_room_micros = -1`, `UPDATE reservation SET pool_available_micros = -1`,
 		`UPDATE reservation SET cap_used_micros = -1`, `UPDATE reservation SET access_kind = 3, access_cap_micros = -1`,
-		settledLeaves("-1, 1, 0, 0"), settledLeaves("0, 1, -1, 0"), settledLeaves("0, 1, 0, -1"),
+		settledLeaves("1, -1, 0"), settledLeaves("1, 0, -1"),
 	},
 	"reservation_receipt_cap_belongs_to_capped": {
 		`UPDATE reservation SET access_kind = 0`, `UPDATE reservation SET access_kind = 4`, `UPDATE reservation SET access_kind = 1`,
-		`UPDATE reservation SET access_cap_micros = 0`, settledLeaves("0, 2, 0, 0"), settledLeaves("0, 3, 1, 0"), settledLeaves("0, 4, 0, 0"),
+		`UPDATE reservation SET access_cap_micros = 0`, settledLeaves("2, 0, 0"), settledLeaves("3, 1, 0"), settledLeaves("4, 0, 0"),
 	},
 	"reservation_estimate_tokens_have_a_policy": {`UPDATE reservation SET estimate_tokens = '{}'`},
 
@@ -268,10 +267,10 @@ func entry(sequence, kind int, request, topUp string) string {
 		`, 1, 1, NULL, NULL, '', ` + request + `, ` + topUp + `, '\x00')`
 }
 
-// settledLeaves settles a turn that leaves a balance, an access with its cap, and what of that is used.
+// settledLeaves settles a turn that leaves an access with its cap, and what of that is used.
 func settledLeaves(balance string) string {
-	return `UPDATE reservation SET state = 4, settled_at = now(), (settled_pool_balance_micros, settled_access_kind,
-		settled_access_cap_micros, settled_cap_used_micros) = (SELECT ` + balance + `)`
+	return `UPDATE reservation SET state = 4, settled_at = now(), (settled_access_kind, settled_access_cap_micros,
+		 settled_cap_used_micros) = (SELECT ` + balance + `)`
 }
 
 // ended adds a turn that ended uncharged.

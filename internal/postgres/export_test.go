@@ -51,6 +51,18 @@ func (s *Store) LoadStatements() map[string]string {
 	}
 }
 
+// ReadStatements are the reads of one turn, and of the turns of one member, by name.
+func ReadStatements() map[string]string {
+	return map[string]string{
+		"readReservationsOf": readReservationsOf,
+		"readRequested":      readRequested,
+		"readRefusalsOf":     readRefusalsOf,
+		"readExtensionsOf":   readExtensionsOf,
+		"readExpiry":         readExpiry,
+		"readCharges":        readCharges,
+	}
+}
+
 // SaveStatements are the statements of a save by name, but for commit.
 func (s *Store) SaveStatements() map[string]string {
 	return map[string]string{

@@ -114,6 +114,9 @@ func TestMigratingRows(t *testing.T) {
 	must(t, err)
 	defer func() { must(t, conn.Close(within(t))) }()
 	exec(t, conn, oldRows)
+	exec(t, conn, `INSERT INTO reservation SELECT (jsonb_populate_record(r, '{"request_id": "settled-late", "late": true,
+		"reservation_id": "00000000-0000-0000-0000-000000000007", "settled_at": "2026-02-05"}')).* FROM reservation r
+		WHERE organization_id = 'acme' AND request_id = 'committed'`)
 	must(t, postgres.Migrate(within(t), database))
 	exec(t, conn, "SET timezone = 'UTC'")
 	for firm, want := range map[string]string{"acme": "2026-02-11 00:00:00+00", "done": "never", "idle": "never"} {
@@ -127,8 +130,22 @@ func TestMigratingRows(t *testing.T) {
 			t.Errorf("the cost of the turn %s has the basis %d, not %d", request, got, want)
 		}
 	}
-	if n := one[int](t, conn, "SELECT count(*) FROM reservation WHERE (price_book_id, price_book_version) = ('', 0)"); n != 6 {
-		t.Errorf("%d of 6 turns have no price book", n)
+	if n := one[int](t, conn, "SELECT count(*) FROM reservation WHERE (price_book_id, price_book_version) = ('', 0)"); n != 7 {
+		t.Errorf("%d of 7 turns have no price book", n)
+	}
+	checkOldEnds(t, conn)
+}
+
+// checkOldEnds looks at the turns that ended uncharged before there was a record of it: they are on it.
+func checkOldEnds(t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	for firm, want := range map[string]string{"acme": "committed=1 expired=3 released=2 settled-late=3 settled-late=1 5", "done": "committed=1 1", "idle": " 0"} {
+		got := one[string](t, conn, `SELECT coalesce(string_agg(r.request_id || '=' || u.outcome, ' ' ORDER BY r.request_id, u.sequence), '')
+			|| ' ' || (SELECT uncharged_sequence FROM organization WHERE organization_id = $1)
+			FROM uncharged_turn u JOIN reservation r USING (organization_id, reservation_id) WHERE u.organization_id = $1`, firm)
+		if got != want {
+			t.Errorf("on record of %s are %q, not %q", firm, got, want)
+		}
 	}
 }
 

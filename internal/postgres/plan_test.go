@@ -96,6 +96,36 @@ INSERT INTO uncharged_turn SELECT 'firm' || CASE WHEN n % 2 = 0 THEN 0 ELSE n % 
 	'r' || n / 4, 'POOL_EMPTY', '', '', '', NULL, 9, 9, 0, 0, NULL, 3, now(), now(), NULL, NULL, NULL FROM generate_series(0, 20000) n;
 `
 
+// readPaths are those of reads, which the planner is left to plan by statistics: how it does on full tables.
+var readPaths = map[string]string{
+	"readReservationsOf": "reservation_of_member(member_id organization_id reservation_id)",
+	"readRequested":      "reservation_request_id_once(request_id organization_id)",
+	"readRefusalsOf":     "refusal_is_told_once(request_id organization_id)",
+	"readExtensionsOf":   "extension_of_reservation(reservation_id organization_id)",
+	"readExpiry":         "turn_ends_uncharged_once(reservation_id outcome organization_id)",
+	"readCharges":        "turn_is_charged_once_per_layer(reservation_id organization_id)",
+}
+
+// TestATurnIsReadByIndex looks at how the turns of one member, and all that is on record of one turn, are found.
+func TestATurnIsReadByIndex(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, openAt(t, postgres.Config{URL: server.Database(t)}))
+	exec(t, conn, fullTables)
+	exec(t, conn, "ANALYZE")
+	exec(t, conn, "SET plan_cache_mode = force_generic_plan")
+	p := planner{t, "with statistics", conn, postgres.ReadStatements()}
+	for name, sql := range p.statements {
+		exec(t, conn, `PREPARE "`+name+`" AS `+sql)
+		var paths []string
+		for _, n := range p.explain(name).scans() {
+			paths = append(paths, n.path())
+		}
+		if got := strings.Join(paths, " "); got != readPaths[name] {
+			t.Errorf("%s goes by %s, not by %s", name, got, readPaths[name])
+		}
+	}
+}
+
 func TestPlansGoByIndex(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t)

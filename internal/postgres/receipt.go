@@ -13,7 +13,14 @@ import (
 )
 
 const (
-	readRequested = `SELECT ` + reservationColumns + ` FROM reservation r
+	receiptColumns = reservationColumns + `, coalesce(r.estimate_tokens, '{}'), r.allowance_room_micros IS NOT NULL,
+		coalesce(r.allowance_room_micros, 0), coalesce(r.pool_available_micros, 0), coalesce(r.access_kind, 0::smallint),
+		coalesce(r.access_cap_micros, 0), coalesce(r.cap_used_micros, 0), r.settled_access_kind IS NOT NULL,
+		coalesce(r.settled_access_kind, 0::smallint), coalesce(r.settled_access_cap_micros, 0),
+		coalesce(r.settled_cap_used_micros, 0)`
+	readReceipt = `SELECT ` + receiptColumns + ` FROM reservation r
+		WHERE r.organization_id = $1 AND r.reservation_id = $2`
+	readRequested = `SELECT ` + receiptColumns + ` FROM reservation r
 		WHERE r.organization_id = $1 AND r.request_id = $2`
 	readRefusalsOf = `SELECT ` + refusalColumns + ` FROM uncharged_turn u
 		WHERE u.organization_id = $1 AND u.request_id = $2 AND u.outcome = 4 AND ($3 = '' OR u.member_id = $3)
@@ -59,7 +66,7 @@ func (t turnReader) read(ctx context.Context) (meter.TurnRecord, error) {
 	if err := t.refusals(ctx, &record); err != nil {
 		return record, err
 	}
-	member := ""
+	var member string
 	switch {
 	case record.Reservation != nil:
 		member = record.Reservation.MemberID
@@ -71,7 +78,8 @@ func (t turnReader) read(ctx context.Context) (meter.TurnRecord, error) {
 	if err := t.seat(ctx, member, &record); err != nil || record.Reservation == nil {
 		return record, err
 	}
-	return record, errors.Join(t.extensions(ctx, &record), t.ends(ctx, &record))
+	err = errors.Join(t.extensions(ctx, &record), t.ends(ctx, &record))
+	return record, err
 }
 
 func (t turnReader) missing() error {
@@ -83,21 +91,21 @@ func (t turnReader) missing() error {
 
 // reservation is the turn that ran; nil if none did, or none that the query may see.
 func (t turnReader) reservation(ctx context.Context) (*meter.Reservation, error) {
-	sql, key := readReservation, any(t.query.ReservationID)
+	sql, key := readReceipt, any(t.query.ReservationID)
 	if t.query.RequestID != "" {
 		sql, key = readRequested, t.query.RequestID
 	}
-	var r meter.Reservation
-	err := t.tx.QueryRow(ctx, sql, t.query.OrganizationID, key).Scan(reservationTargets(&r)...)
+	var row receiptRow
+	err := t.tx.QueryRow(ctx, sql, t.query.OrganizationID, key).Scan(row.targets()...)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, nil //nolint:nilnil // A turn that never ran may still have been refused.
 	case err != nil:
 		return nil, err
-	case t.query.MemberID != "" && t.query.MemberID != r.MemberID:
+	case t.query.MemberID != "" && t.query.MemberID != row.MemberID:
 		return nil, nil //nolint:nilnil // It is as if it were not there.
 	}
-	return &r, nil
+	return row.reservation(), nil
 }
 
 // refusals adds the attempts of one member: of who ran the turn, of whom the query names, or else of who tried last.
@@ -164,4 +172,39 @@ func (t turnReader) ends(ctx context.Context, record *meter.TurnRecord) (err err
 		record.ExpiredAt = instants[0]
 	}
 	return err
+}
+
+// receiptRow is a reservation with what a batch does not load of it.
+type receiptRow struct {
+	meter.Reservation
+
+	seen     meter.Sight
+	left     meter.Remains
+	saw, was bool // Whether what Reserve saw, and what the settlement left, is on record.
+}
+
+func (r *receiptRow) targets() []any {
+	return append(reservationTargets(&r.Reservation),
+		(*tokensColumn)(&r.seen.Expected), &r.saw, (*int64)(&r.seen.AllowanceRoom), (*int64)(&r.seen.PoolAvailable),
+		(*int16)(&r.seen.Access.Kind), (*int64)(&r.seen.Access.Cap), (*int64)(&r.seen.CapUsed),
+		&r.was, (*int16)(&r.left.Access.Kind), (*int64)(&r.left.Access.Cap), (*int64)(&r.left.CapUsed))
+}
+
+func (r *receiptRow) reservation() *meter.Reservation {
+	if r.saw {
+		r.Seen = &r.seen
+	}
+	if r.was {
+		r.Left = &r.left
+	}
+	return &r.Reservation
+}
+
+// tokensColumn is tokens by class as a column has them in JSON.
+type tokensColumn struct {
+	Input       int64 `json:"input,omitzero"`
+	CachedInput int64 `json:"cached_input,omitzero"`
+	CacheWrite  int64 `json:"cache_write,omitzero"`
+	Output      int64 `json:"output,omitzero"`
+	Reasoning   int64 `json:"reasoning,omitzero"`
 }

@@ -79,13 +79,12 @@ const (
 			allowance_micros = v.allowance, pool_micros = v.pool, overrun_micros = v.overrun, input_tokens = v.input,
 			cached_input_tokens = v.cached_input, cache_write_tokens = v.cache_write, output_tokens = v.output,
 			reasoning_tokens = v.reasoning, late = v.late, release_reason = v.reason,
-			cost_basis = v.basis, settled_pool_balance_micros = v.pool_balance, settled_access_kind = v.access_kind,
-			settled_access_cap_micros = v.access_cap, settled_cap_used_micros = v.cap_used
+			cost_basis = v.basis, settled_access_kind = v.access_kind, settled_access_cap_micros = v.access_cap, settled_cap_used_micros = v.cap_used
 		FROM unnest($2::text[], $3::uuid[], $4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
 			$9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::boolean[], $15::text[],
-			$16::smallint[], $17::bigint[], $18::smallint[], $19::bigint[], $20::bigint[])
+			$16::smallint[], $17::smallint[], $18::bigint[], $19::bigint[])
 			AS v (organization_id, reservation_id, state, actual, allowance, pool, overrun, input, cached_input, cache_write,
-			output, reasoning, late, reason, basis, pool_balance, access_kind, access_cap, cap_used)
+			output, reasoning, late, reason, basis, access_kind, access_cap, cap_used)
 		WHERE r.organization_id = v.organization_id AND r.reservation_id = v.reservation_id`
 
 	insertExtension = `INSERT INTO extension (organization_id, request_id, request_fingerprint, reservation_id, at,
@@ -222,7 +221,7 @@ func expectedOrNull(r *meter.Reservation) any {
 	if r.Policy == 0 {
 		return nil
 	}
-	return (*tokensColumn)(&r.Expected)
+	return (*tokensColumn)(&r.Seen.Expected)
 }
 
 func (w *saver) queueExtended(rows []owned[meter.Reservation]) {
@@ -260,7 +259,6 @@ func (w *saver) queueSettled(rows []owned[meter.Reservation]) {
 		column(rows, func(r row) bool { return r.row.Late }),
 		column(rows, func(r row) string { return r.row.Reason }),
 		column(rows, func(r row) int16 { return int16(r.row.Basis) }),
-		column(rows, func(r row) int64 { return int64(r.row.Left.PoolBalance) }),
 		column(rows, func(r row) int16 { return int16(r.row.Left.Access.Kind) }),
 		column(rows, func(r row) int64 { return int64(r.row.Left.Access.Cap) }),
 		column(rows, func(r row) int64 { return int64(r.row.Left.CapUsed) }))

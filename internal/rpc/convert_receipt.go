@@ -50,7 +50,7 @@ func (r *receipt) turnMessage(turn meter.Reservation) *meterv1.TurnReceipt {
 		Reservation: reservationMessage(r.Organization.ID, turn), FirstEstimateMicros: int64(first.Estimate),
 		FirstHeldAllowanceMicros: int64(first.Allowance), FirstHeldPoolMicros: int64(first.Pool),
 		Extensions: each(r.Extensions, extensionMessage), MoreExtensions: r.MoreExtensions,
-		ExpiredAt: moment(r.ExpiredAt), Remains: r.remainsMessage(turn.Left),
+		ExpiredAt: moment(r.ExpiredAt), Remains: r.remainsMessage(turn),
 		LedgerSequences: each(r.Entries, func(e meter.Entry) int64 { return e.Sequence }),
 	}
 	if turn.State == meter.Expired {
@@ -59,40 +59,41 @@ func (r *receipt) turnMessage(turn meter.Reservation) *meterv1.TurnReceipt {
 	if !r.hidePool || first.Bound != meter.BoundByPool {
 		out.Bound = number[meterv1.HoldBound](first.Bound)
 	}
-	if turn.Policy != 0 && turn.Expected != (meter.TokenUsage{}) {
-		out.EstimatePrice = pricedMessage(turn.Book, turn.Expected, r.estimate)
-	}
 	if turn.Basis == meter.CostTokens {
 		out.SettledPrice = pricedMessage(turn.Book, turn.Tokens, r.settled)
 	}
-	if seen := turn.Seen; seen.Access.Kind != 0 {
-		out.Rooms, out.CapUsedMicros = r.roomsMessage(seen), int64(seen.CapUsed)
-		if seen.Access.Kind == meter.AccessCapped {
-			out.CapMicros = (*int64)(&seen.Access.Cap)
-		}
+	if turn.Seen != nil {
+		r.seen(out, turn)
 	}
 	return out
 }
 
-func (r *receipt) roomsMessage(s meter.Sight) *meterv1.Rooms {
-	out := &meterv1.Rooms{
-		AllowanceRoomMicros: int64(s.AllowanceRoom), PoolAvailableMicros: r.ofPool(s.PoolAvailable),
-		AccessKind: number[meterv1.AccessKind](s.Access.Kind),
+// seen adds what Reserve saw.
+func (r *receipt) seen(out *meterv1.TurnReceipt, turn meter.Reservation) {
+	seen := *turn.Seen
+	out.CapUsedMicros = int64(seen.CapUsed)
+	out.Rooms = &meterv1.Rooms{
+		AllowanceRoomMicros: int64(seen.AllowanceRoom), PoolAvailableMicros: r.ofPool(seen.PoolAvailable),
+		AccessKind: number[meterv1.AccessKind](seen.Access.Kind),
 	}
-	if s.Access.Kind == meter.AccessCapped {
-		room := int64(s.CapRoom())
-		out.CapRoomMicros = &room
+	if seen.Access.Kind == meter.AccessCapped {
+		room := int64(seen.CapRoom())
+		out.CapMicros, out.Rooms.CapRoomMicros = (*int64)(&seen.Access.Cap), &room
 	}
-	return out
+	if turn.Policy != 0 && seen.Expected != (meter.TokenUsage{}) {
+		out.EstimatePrice = pricedMessage(turn.Book, seen.Expected, r.estimate)
+	}
 }
 
-func (r *receipt) remainsMessage(left meter.Remains) *meterv1.SettlementRemains {
-	if left.Access.Kind == 0 {
+func (r *receipt) remainsMessage(turn meter.Reservation) *meterv1.SettlementRemains {
+	if turn.Left == nil {
 		return nil
 	}
-	return &meterv1.SettlementRemains{
-		PoolBalanceMicros: r.ofPool(left.PoolBalance), Access: accessMessage(left.Access), CapUsedMicros: int64(left.CapUsed),
+	out := &meterv1.SettlementRemains{Access: accessMessage(turn.Left.Access), CapUsedMicros: int64(turn.Left.CapUsed)}
+	if e, drawn := r.PoolCharge(); drawn {
+		out.PoolBalanceMicros = r.ofPool(e.BalanceAfter)
 	}
+	return out
 }
 
 func extensionMessage(x meter.Extension) *meterv1.ExtensionReceipt {

@@ -63,8 +63,8 @@ func (r *receipt) price(ctx context.Context, books PriceBooks) error {
 	if err != nil {
 		return err
 	}
-	if turn.Policy != 0 {
-		r.estimate = r.parts(table, turn.Expected)
+	if turn.Policy != 0 && turn.Seen != nil {
+		r.estimate = r.parts(table, turn.Seen.Expected)
 	}
 	if turn.Basis == meter.CostTokens {
 		r.settled = r.parts(table, turn.Tokens)

@@ -170,8 +170,10 @@ func TestReceiptOfTokens(t *testing.T) {
 func TestExplainingNothing(t *testing.T) {
 	a, id := overdrawn(t)
 	for _, in := range []*meterv1.ExplainTurnRequest{
-		{OrganizationId: "acme", ReservationId: someID}, {OrganizationId: "acme", RequestId: "none"},
-		{OrganizationId: "acme", MemberId: "cy", ReservationId: id}, {OrganizationId: "acme", MemberId: "cy", RequestId: "turn-2"},
+		{OrganizationId: "acme", ReservationId: someID},
+		{OrganizationId: "acme", RequestId: "none"},
+		{OrganizationId: "acme", MemberId: "cy", ReservationId: id},
+		{OrganizationId: "acme", MemberId: "cy", RequestId: "turn-2"},
 	} {
 		_, err := a.usage.ExplainTurn(t.Context(), in)
 		wantFailure(t, err, codes.NotFound, "RESERVATION_NOT_FOUND")

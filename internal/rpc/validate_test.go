@@ -48,7 +48,7 @@ var fields = map[string]wrong{
 	"price_book_id": wrongOptID, "conversation_id": wrongOptID, "turn_id": wrongOptID,
 	"ListReservationsRequest.member_id": wrongOptID, "ListAccessChangesRequest.member_id": wrongOptID,
 	"ExplainTurnRequest.member_id": wrongOptID, "ExplainTurnRequest.request_id": wrongOptID,
-	"ExplainTurnRequest.reservation_id":       wrong{"0", someID + "0", "zz" + someID[2:], "\x00"},
+	"ExplainTurnRequest.reservation_id":       {"0", someID + "0", "zz" + someID[2:], "\x00"},
 	"ListAuditEntriesRequest.organization_id": wrongOptID, "resource_id": wrongID, "parent_id": wrongOptID,
 	"resource": mustEnum, "private": {}, "active": {},
 	"reference": wrongText, "reason": wrongText, "display_name": wrongText,

@@ -44,7 +44,7 @@ const (
 	//
 	//	{"reason": "PLAN_NOT_FOUND", "domain": "meter.v1", "metadata": {"plan_id": "team"}}
 	ErrorReason_ERROR_REASON_PLAN_NOT_FOUND ErrorReason = 4
-	// NOT_FOUND. The organization has no such reservation.
+	// NOT_FOUND. The organization has no such reservation. ExplainTurn may tell the request_id that it was asked for instead.
 	//
 	//	{"reason": "RESERVATION_NOT_FOUND", "domain": "meter.v1", "metadata": {"reservation_id": "019..."}}
 	ErrorReason_ERROR_REASON_RESERVATION_NOT_FOUND ErrorReason = 5

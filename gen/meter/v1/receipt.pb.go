@@ -754,7 +754,7 @@ func (x *ExtensionReceipt) GetExpiresAt() *timestamppb.Timestamp {
 // SettlementRemains is what a settlement left.
 type SettlementRemains struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The pool's balance. Left out where the pool is hidden.
+	// The pool's balance, if the turn drew on it. Left out where the pool is hidden.
 	PoolBalanceMicros *int64 `protobuf:"varint,1,opt,name=pool_balance_micros,json=poolBalanceMicros,proto3,oneof" json:"pool_balance_micros,omitempty"`
 	// The member's access as it stood then.
 	Access *Access `protobuf:"bytes,2,opt,name=access,proto3" json:"access,omitempty"`

@@ -71,17 +71,16 @@ ALTER TABLE reservation
     ADD COLUMN access_cap_micros           bigint,
     ADD COLUMN cap_used_micros             bigint,
     ADD COLUMN estimate_tokens             jsonb,
-    ADD COLUMN settled_pool_balance_micros bigint,
     ADD COLUMN settled_access_kind         smallint,
     ADD COLUMN settled_access_cap_micros   bigint,
     ADD COLUMN settled_cap_used_micros     bigint,
     ADD CONSTRAINT reservation_receipt_is_whole CHECK (
         num_nulls(allowance_room_micros, pool_available_micros, access_kind, access_cap_micros, cap_used_micros) IN (0, 5)
-        AND num_nulls(settled_pool_balance_micros, settled_access_kind, settled_access_cap_micros, settled_cap_used_micros) IN (0, 4)
+        AND num_nulls(settled_access_kind, settled_access_cap_micros, settled_cap_used_micros) IN (0, 3)
         AND (settled_access_kind IS NULL OR state <> 1)),
     ADD CONSTRAINT reservation_receipt_is_never_negative CHECK (
         allowance_room_micros >= 0 AND pool_available_micros >= 0 AND access_cap_micros >= 0 AND cap_used_micros >= 0
-        AND settled_pool_balance_micros >= 0 AND settled_access_cap_micros >= 0 AND settled_cap_used_micros >= 0),
+        AND settled_access_cap_micros >= 0 AND settled_cap_used_micros >= 0),
     ADD CONSTRAINT reservation_receipt_cap_belongs_to_capped CHECK (
         access_kind BETWEEN 1 AND 3 AND (access_kind = 2) = (access_cap_micros > 0)
         AND settled_access_kind BETWEEN 1 AND 3 AND (settled_access_kind = 2) = (settled_access_cap_micros > 0)),
