@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,8 +126,10 @@ func (s *site) turnsOfDay(t testing.TB, day int) {
 	}
 }
 
-// sights are the pages, each with what is there once it is whole.
-var sights = []struct{ name, path, text string }{
+// sight is a page, with what is there once it is whole.
+type sight struct{ name, path, text string }
+
+var sights = []sight{
 	{"usage", "/usage", "3 used of 3 allowed"},
 	{"pool", "/pool", "at the pace of the last"},
 	{"members", "/members", "12 members"},
@@ -142,7 +145,7 @@ func TestPageLooks(t *testing.T) {
 	o := open(t, s)
 	o.signIn("ada", "/me")
 	receipt := o.latestTurn()
-	all := append(sights[:len(sights):len(sights)], struct{ name, path, text string }{"turn", receipt, "What happened"})
+	all := slices.Concat(sights, []sight{{"turn", receipt, "What happened"}})
 	for _, scheme := range []string{"light", "dark"} {
 		o.scheme(scheme)
 		for _, window := range []struct {

@@ -23,7 +23,8 @@ func TestStretches(t *testing.T) {
 		}
 		q.NewestFirst = true
 		newest := walked(q, reversed(ledger), looked)
-		if slices.Reverse(newest); !slices.Equal(newest, want) {
+		slices.Reverse(newest)
+		if !slices.Equal(newest, want) {
 			t.Errorf("%d at a time, newest first and turned round: %v", looked, newest)
 		}
 	}
