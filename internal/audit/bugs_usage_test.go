@@ -33,7 +33,8 @@ func (o *office) fillReported() {
 	roller := o.store.NewRoller()
 	defer roller.Close()
 	more, err := roller.RollUp(o.t.Context(), id)
-	if o.must(err); more {
+	o.must(err)
+	if more {
 		o.t.Fatal("not all is rolled up at once")
 	}
 }

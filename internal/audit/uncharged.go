@@ -97,7 +97,7 @@ const (
 		LEFT JOIN added a ON a.organization_id = r.organization_id AND a.reservation_id = r.reservation_id
 		CROSS JOIN LATERAL (SELECT CASE r.access_kind WHEN 1 THEN 0 WHEN 3 THEN r.pool_available_micros
 			ELSE greatest(0, least(r.pool_available_micros, r.access_cap_micros::numeric - r.cap_used_micros)) END AS room) p
-		WHERE ($1::text IS NULL OR r.organization_id = $1)
+		WHERE ($1::text IS NULL OR r.organization_id = $1) AND r.access_kind IS NOT NULL
 			AND (r.held_allowance_micros > r.allowance_room_micros + coalesce(a.micros, 0)
 				OR r.held_pool_micros > p.room + coalesce(a.micros, 0))`
 )

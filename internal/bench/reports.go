@@ -226,7 +226,8 @@ func (r *reports) ask(ctx context.Context, q question) (Question, error) {
 		asked := time.Now()
 		if err := q.ask(ctx, n); err != nil {
 			// A machine that is busy with other work may not answer in time. That is a figure, too, but for none at all.
-			if refused++; ctx.Err() != nil || refused == leastAsked {
+			refused++
+			if ctx.Err() != nil || refused == leastAsked {
 				return Question{}, err
 			}
 			continue

@@ -106,7 +106,8 @@ func TestUsage(t *testing.T) {
 				AllowanceMicros: 1, PoolMicros: 2_000_000, OverrunMicros: 3_500_000, ActualMicros: 5_500_001,
 			},
 		},
-		{Value: "=cmd|' /C calc'!A0"}, {Value: "third"},
+		{Value: "=cmd|' /C calc'!A0"},
+		{Value: "third"},
 	}}
 	var out strings.Builder
 	request := &meterv1.ReportUsageRequest{OrganizationId: "acme", GroupBy: meterv1.UsageGrouping_USAGE_GROUPING_LABEL, LabelKey: "x"}
@@ -159,7 +160,8 @@ func TestMembers(t *testing.T) {
 			Access:               &meterv1.Access{Kind: meterv1.AccessKind_ACCESS_KIND_CAPPED, CapMicros: 5_000_000},
 			PoolUsedPeriodMicros: 1, PoolUsedLifetimeMicros: 2,
 		},
-		{MemberId: "bo", Access: &meterv1.Access{Kind: meterv1.AccessKind_ACCESS_KIND_UNLIMITED}}, {MemberId: "cy"},
+		{MemberId: "bo", Access: &meterv1.Access{Kind: meterv1.AccessKind_ACCESS_KIND_UNLIMITED}},
+		{MemberId: "cy"},
 	}}
 	var out strings.Builder
 	if err := Members(t.Context(), s, "acme", &out); err != nil {
@@ -181,7 +183,8 @@ func TestMembers(t *testing.T) {
 type failing int
 
 func (f *failing) Write(p []byte) (int, error) {
-	if *f--; *f < 0 {
+	*f--
+	if *f < 0 {
 		return 0, errors.ErrUnsupported
 	}
 	return len(p), nil

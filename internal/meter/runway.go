@@ -140,7 +140,7 @@ type pace struct {
 // daily is what is spent per 24 hours, rounded down. It is exact in 128 bits; what passes an amount's range is cut to it.
 func (p pace) daily() Micros {
 	const day = uint64(24 * time.Hour / time.Microsecond)
-	return Micros(min(mulDiv(uint64(p.cost), day, p.micros(), 0), 1<<63-1))
+	return Micros(min(mulDiv(unsigned(p.cost), day, p.micros(), 0), 1<<63-1)) //nolint:gosec // At most that.
 }
 
 // lastMoment is the last that an estimate tells.
@@ -154,15 +154,18 @@ func (p pace) spends(amount Micros, from time.Time) time.Time {
 	if p.cost == 0 {
 		return time.Time{}
 	}
-	takes := mulDiv(uint64(amount), p.micros(), uint64(p.cost), uint64(p.cost)-1)
-	if takes > uint64(lastMoment-from.UnixMicro()) {
+	takes := mulDiv(unsigned(amount), p.micros(), unsigned(p.cost), unsigned(p.cost)-1)
+	if takes > unsigned(lastMoment-from.UnixMicro()) {
 		return time.Time{}
 	}
-	return time.UnixMicro(from.UnixMicro() + int64(takes)).UTC()
+	return time.UnixMicro(from.UnixMicro() + int64(takes)).UTC() //nolint:gosec // Before lastMoment.
 }
 
 // micros is the length of the span, at least 1.
-func (p pace) micros() uint64 { return uint64(max(1, p.over.End.Sub(p.over.Start).Microseconds())) }
+func (p pace) micros() uint64 { return unsigned(max(1, p.over.End.Sub(p.over.Start).Microseconds())) }
+
+// unsigned is a number that is not negative.
+func unsigned[N ~int64](n N) uint64 { return uint64(max(0, n)) }
 
 // mulDiv is (a*b + more) / by, or the greatest number if it is greater.
 func mulDiv(a, b, by, more uint64) uint64 {

@@ -139,8 +139,11 @@ func TestEntriesAreNarrowed(t *testing.T) {
 			must(t, err)
 		}
 		for _, span := range []meter.Span{
-			{}, {Start: start.Add(31 * time.Hour)}, {End: start.Add(100 * time.Hour)},
-			{Start: start.Add(31 * time.Hour), End: start.Add(111 * time.Hour)}, {Start: start.Add(9000 * time.Hour)},
+			{},
+			{Start: start.Add(31 * time.Hour)},
+			{End: start.Add(100 * time.Hour)},
+			{Start: start.Add(31 * time.Hour), End: start.Add(111 * time.Hour)},
+			{Start: start.Add(9000 * time.Hour)},
 			{End: start.Add(-time.Hour)},
 		} {
 			for _, kinds := range [][]meter.EntryKind{

@@ -121,11 +121,11 @@ func eventsOf(s *meter.State) (events []event) {
 		events = append(events, event{r.SettledAt, r.MemberID, r.Turn, f})
 	}
 	for _, u := range s.Uncharged() {
-		switch u.Outcome {
-		case meter.UnchargedExpired:
+		if u.Outcome == meter.UnchargedExpired {
 			r, _ := s.Reservations.Get(u.ReservationID)
 			events = append(events, event{u.At, u.MemberID, r.Turn, meter.UsageFigures{Expired: 1}})
-		case meter.UnchargedRefused:
+		}
+		if u.Outcome == meter.UnchargedRefused {
 			var f meter.UsageFigures
 			f.Refused[slices.Index(meter.Refusals[:], u.Refused.Reason)] = 1
 			events = append(events, event{u.At, u.MemberID, u.Refused.Turn, f})
@@ -168,9 +168,13 @@ func (e event) keyOf(q meter.UsageQuery) (string, bool) {
 func checkReports(t rapid.TB, store *postgres.Store, s *meter.State, happened []event, span meter.Span) {
 	t.Helper()
 	for _, q := range []meter.UsageQuery{
-		{Grouping: meter.UsageByMember}, {Grouping: meter.UsageByMember, ByCost: true}, {Grouping: meter.UsageByModel},
-		{Grouping: meter.UsageByConversation}, {Grouping: meter.UsageByLabel, LabelKey: "a"},
-		{Grouping: meter.UsageByLabel, LabelKey: `a=\`, ByCost: true}, {Grouping: meter.UsageByLabel, LabelKey: "none"},
+		{Grouping: meter.UsageByMember},
+		{Grouping: meter.UsageByMember, ByCost: true},
+		{Grouping: meter.UsageByModel},
+		{Grouping: meter.UsageByConversation},
+		{Grouping: meter.UsageByLabel, LabelKey: "a"},
+		{Grouping: meter.UsageByLabel, LabelKey: `a=\`, ByCost: true},
+		{Grouping: meter.UsageByLabel, LabelKey: "none"},
 		{Grouping: meter.UsageByDay},
 	} {
 		q.OrganizationID, q.Span = s.ID, span
