@@ -91,7 +91,7 @@ func TestARollerGoesOn(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		pass(time.Second)
+		pass(1500 * time.Millisecond) // From here on between two ticks.
 		s.fails[""] = errFault
 		pass(2 * time.Second)
 		s.fails[""], s.left["a"] = nil, 1
