@@ -140,7 +140,7 @@ type pace struct {
 // daily is what is spent per 24 hours, rounded down. It is exact in 128 bits; what passes an amount's range is cut to it.
 func (p pace) daily() Micros {
 	const day = uint64(24 * time.Hour / time.Microsecond)
-	return Micros(min(mulDiv(unsigned(p.cost), day, p.micros(), 0), 1<<63-1)) //nolint:gosec // At most that.
+	return Micros(min(mulDiv(unsigned(p.cost), day, p.micros(), 0), 1<<63-1))
 }
 
 // lastMoment is the last that an estimate tells.

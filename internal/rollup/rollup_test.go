@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ var errFault = errors.New("fault")
 
 // store has work left for organizations, so many chunks each.
 type store struct {
+	mu     sync.Mutex
 	left   map[string]int
 	done   []string
 	fails  map[string]error // Of organizations; of the empty one, of looking for work.
@@ -26,6 +28,8 @@ type store struct {
 }
 
 func (s *store) Behind(_ context.Context, after string, limit int) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if after == "" {
 		s.looks++
 	}
@@ -40,12 +44,24 @@ func (s *store) Behind(_ context.Context, after string, limit int) ([]string, er
 }
 
 func (s *store) RollUp(_ context.Context, id string) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := s.fails[id]; err != nil {
 		return true, err
 	}
 	s.left[id]--
 	s.done = append(s.done, id)
 	return s.left[id] > 0, nil
+}
+
+// set has looking for work fail, or not, and some organizations have some.
+func (s *store) set(fails error, behind ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fails[""] = fails
+	for _, id := range behind {
+		s.left[id] = 1
+	}
 }
 
 func (s *store) Close() { s.closed = true }
@@ -91,10 +107,10 @@ func TestARollerGoesOn(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		pass(time.Second)
-		s.fails[""] = errFault
+		pass(1500 * time.Millisecond) // From here on between two ticks.
+		s.set(errFault)
 		pass(2 * time.Second)
-		s.fails[""], s.left["a"] = nil, 1
+		s.set(nil, "a")
 		pass(time.Second)
 		if s.looks != 4 || len(s.done) != 1 {
 			t.Errorf("after four ticks it looked %d times and rolled up %s", s.looks, s.done)
