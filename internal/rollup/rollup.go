@@ -25,14 +25,15 @@ const looked = 256
 
 // Roller rolls up usage in the background.
 type Roller struct {
-	store  Store
-	every  time.Duration
-	logger *slog.Logger
+	store    Store
+	every    time.Duration
+	logger   *slog.Logger
+	upToDate func()
 }
 
-// New is a roller that looks for work every so often. It closes the store when it ends.
-func New(store Store, every time.Duration, logger *slog.Logger) *Roller {
-	return &Roller{store: store, every: every, logger: logger}
+// New is a roller that looks for work every so often, and says when it has left none. It closes the store when it ends.
+func New(store Store, every time.Duration, logger *slog.Logger, upToDate func()) *Roller {
+	return &Roller{store: store, every: every, logger: logger, upToDate: upToDate}
 }
 
 // Run rolls up until the context ends. What fails is tried again at the next tick; the log tells the first of several
@@ -49,6 +50,9 @@ func (r *Roller) Run(ctx context.Context) {
 		case <-ticker.C:
 		}
 		err := r.Once(ctx)
+		if err == nil {
+			r.upToDate()
+		}
 		if ctx.Err() != nil || (err != nil) == failing {
 			continue
 		}

@@ -69,7 +69,7 @@ func (s *store) Close() { s.closed = true }
 // TestOrganizationsTakeTurns has one with much to do between others, one of which fails.
 func TestOrganizationsTakeTurns(t *testing.T) {
 	s := &store{left: map[string]int{"a": 1, "b": 3, "c": 2, "d": 9}, fails: map[string]error{"d": errFault}}
-	if err := rollup.New(s, time.Second, nil).Once(t.Context()); !errors.Is(err, errFault) {
+	if err := rollup.New(s, time.Second, nil, nil).Once(t.Context()); !errors.Is(err, errFault) {
 		t.Errorf("the failure is told as %v", err)
 	}
 	if got := strings.Join(s.done, ""); got != "abcbcb" {
@@ -83,7 +83,7 @@ func TestManyOrganizationsAreAllFound(t *testing.T) {
 	for n := range 1000 {
 		s.left[fmt.Sprintf("firm%03d", n)] = 1
 	}
-	if err := rollup.New(s, time.Second, nil).Once(t.Context()); err != nil || len(s.done) != 1000 {
+	if err := rollup.New(s, time.Second, nil, nil).Once(t.Context()); err != nil || len(s.done) != 1000 {
 		t.Errorf("%d are rolled up, %v", len(s.done), err)
 	}
 }
@@ -93,10 +93,11 @@ func TestARollerGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{left: map[string]int{}, fails: map[string]error{}}
 		var log strings.Builder
+		upToDate := 0
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
-			rollup.New(s, time.Second, slog.New(slog.NewTextHandler(&log, nil))).Run(ctx)
+			rollup.New(s, time.Second, slog.New(slog.NewTextHandler(&log, nil)), func() { upToDate++ }).Run(ctx)
 			close(ended)
 		}()
 		pass := func(d time.Duration) {
@@ -112,8 +113,8 @@ func TestARollerGoesOn(t *testing.T) {
 		pass(2 * time.Second)
 		s.set(nil, "a")
 		pass(time.Second)
-		if s.looks != 4 || len(s.done) != 1 {
-			t.Errorf("after four ticks it looked %d times and rolled up %s", s.looks, s.done)
+		if s.looks != 4 || len(s.done) != 1 || upToDate != 2 {
+			t.Errorf("after four ticks it looked %d times, rolled up %s, and was up to date %d times", s.looks, s.done, upToDate)
 		}
 		if strings.Count(log.String(), "rolling up usage fails") != 1 || strings.Count(log.String(), "works again") != 1 {
 			t.Errorf("the log says %q", log.String())

@@ -186,7 +186,7 @@ func (s *server) startLanes() {
 	s.parts.push("lanes", s.lanes.Close)
 	s.sweeper = lane.NewSweeper(s.lanes, s.store.DueOrganizations, s.SweepInterval, s.Logger)
 	s.parts.push("sweeper", background(s.sweeper.Run))
-	s.parts.push("roll-up", background(rollup.New(s.store.NewRoller(), s.RollUpInterval, s.Logger).Run))
+	s.parts.push("roll-up", background(rollup.New(s.store.NewRoller(), s.RollUpInterval, s.Logger, s.metrics.RolledUp).Run))
 }
 
 // learnedModels bounds of how many models, each in an organization, the answers are remembered.

@@ -30,6 +30,7 @@ type Metrics struct {
 	refusals *prometheus.CounterVec
 	holdFit  *prometheus.HistogramVec
 	unpriced prometheus.Counter
+	rolledUp prometheus.Gauge
 	lanes    lanes
 }
 
@@ -46,10 +47,14 @@ func NewMetrics() *Metrics {
 			Namespace: namespace, Name: "unpriced_turns_total",
 			Help: "Settled turns whose tokens had no price, and that cost what was held.",
 		}),
+		rolledUp: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "rolled_up_timestamp_seconds",
+			Help: "When all usage was last found rolled up, in seconds since 1970; 0: not yet.",
+		}),
 		lanes: newLanes(),
 	}
 	m.registry.MustRegister(
-		m.calls, m.refusals, m.holdFit, m.unpriced,
+		m.calls, m.refusals, m.holdFit, m.unpriced, m.rolledUp,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	m.registry.MustRegister(m.lanes.collectors()...)
@@ -80,6 +85,9 @@ func (m *Metrics) Settled(estimate string, held, cost int64) {
 
 // Unpriced counts a settled turn whose tokens had no price.
 func (m *Metrics) Unpriced() { m.unpriced.Inc() }
+
+// RolledUp notes that all usage is rolled up now.
+func (m *Metrics) RolledUp() { m.rolledUp.SetToCurrentTime() }
 
 // Batch counts what a lane's transaction did.
 func (m *Metrics) Batch(b Batch) { m.lanes.observe(b) }

@@ -70,7 +70,7 @@ func TestBatch(t *testing.T) {
 		`meter_lane_oldest_wait_seconds_sum 4`, `meter_lane_retries_total 4`, `meter_lane_failures_total 1`,
 		`meter_expired_reservations_total 3`, `meter_refusals_total{reason="POOL_EMPTY"} 1`,
 		`meter_hold_to_cost_ratio_sum{estimate="learned"} 1.5`, `meter_hold_to_cost_ratio_count{estimate="learned"} 1`,
-		`meter_unpriced_turns_total 1`,
+		`meter_unpriced_turns_total 1`, `meter_rolled_up_timestamp_seconds 0`,
 	)
 }
 
