@@ -232,8 +232,8 @@ var otherCases = map[string][]badCase{
 	"plan": each(invalid, nil), "organization": each(invalid, nil), "member": each(invalid, nil),
 	"anniversary": each(invalid, nil, &meterv1.Date{Year: 2026, Month: 2, Day: 31}, &meterv1.Date{Year: 2023, Month: 2, Day: 29}),
 	"limits":      each(accepted, nil), "abuse_limit": each(accepted, nil),
-	"pool_visible_to_members": each(accepted, nil, false),
-	"turn":                    each(accepted, nil), "token_usage": each(accepted, nil),
+	"pool_visible_to_members": each(accepted, nil, false), "newest_first": each(accepted, nil, false),
+	"turn": each(accepted, nil), "token_usage": each(accepted, nil),
 	// What a Put only answers is not read.
 	"PriceBook.version":         each(accepted, int64(-1), int64(math.MaxInt64)),
 	"created_at":                each(accepted, &timestamppb.Timestamp{Seconds: math.MaxInt64}),
