@@ -16,9 +16,11 @@ import (
 )
 
 const (
-	// slowStart is a wait between a call's header and its first step that is too long. A transaction waits as long several
-	// times over, once for each of its round trips.
-	slowStart = 20 * time.Millisecond
+	// slowStart is a wait between a call's header and its first step that is too long: a transaction waits as long several
+	// times over, once for each of its round trips. While more come than can be carried, slowAgain is; where the answers to
+	// a batch bring as many calls at once, they wait longer, and nothing is wrong.
+	slowStart = 10 * time.Millisecond
+	slowAgain = 2 * time.Millisecond
 	// lookFor is how long calls are watched before they are judged, and lookLeast how many they must be: one slow caller is
 	// not a busy server.
 	lookFor   = 20 * time.Millisecond
@@ -29,7 +31,7 @@ const (
 	wary    = time.Second
 	// stillLet is of how many turns that would begin one is let in all the same while the door is shut, so that whatever it
 	// is that keeps the processors busy, some begin.
-	stillLet = 8
+	stillLet = 64
 )
 
 // door turns away turns that would begin while the processors are busy. To read a request and to find that its lane is full
@@ -46,7 +48,9 @@ type door struct {
 
 	mu        sync.Mutex
 	since     time.Time // When the calls that are counted began to start.
-	all, late int
+	all       int
+	late      int       // By slowStart.
+	lateAgain int       // By slowAgain.
 	lateSince time.Time // Zero: the last look found them in time.
 	shutUntil time.Time // It opens by itself when nothing more is heard.
 	knocked   int       // Turns that would have begun, while it was shut.
@@ -105,16 +109,23 @@ func (d *door) started(now time.Time, waited time.Duration) {
 	if waited >= slowStart {
 		d.late++
 	}
+	if waited >= slowAgain {
+		d.lateAgain++
+	}
 	if now.Sub(d.since) >= lookFor && d.all >= lookLeast {
 		d.judge(now)
-		d.since, d.all, d.late = now, 0, 0
+		d.since, d.all, d.late, d.lateAgain = now, 0, 0, 0
 	}
 }
 
 // judge opens or shuts the door by the calls that were counted.
 func (d *door) judge(now time.Time) {
-	switch wasShut := now.Sub(d.shutUntil) < wary; {
-	case 2*d.late <= d.all:
+	wasShut, late := now.Sub(d.shutUntil) < wary, d.late
+	if wasShut {
+		late = d.lateAgain
+	}
+	switch {
+	case 2*late <= d.all:
 		d.lateSince, d.shutUntil = time.Time{}, earlier(d.shutUntil, now)
 	case d.lateSince.IsZero() && !wasShut:
 		d.lateSince = now

@@ -47,21 +47,22 @@ func (d *doorAt) let(turns int) (in int) {
 
 func (d *doorAt) want(t *testing.T, open bool) {
 	t.Helper()
-	want := 80 / stillLet
+	const turns = 10 * stillLet
+	want := turns / stillLet
 	if open {
-		want = 80
+		want = turns
 	}
-	if got := d.let(80); got != want {
-		t.Errorf("of 80 turns %d were let in, want %d", got, want)
+	if got := d.let(turns); got != want {
+		t.Errorf("of %d turns %d were let in, want %d", turns, got, want)
 	}
 }
 
 // The door is shut while calls start late, not for a burst, and opens once they start in time.
 func TestDoor(t *testing.T) {
-	const late, soon = 2 * slowStart, slowStart / 2
+	const late, between, soon = 2 * slowStart, 2 * slowAgain, slowAgain / 2
 	d := newDoorAt()
 	d.want(t, true)
-	d.pass(10*slowFor, soon)
+	d.pass(10*slowFor, between)
 	d.want(t, true)
 	d.pass(slowFor/2, late)
 	d.want(t, true)
@@ -71,6 +72,8 @@ func TestDoor(t *testing.T) {
 	d.pass(slowFor, late)
 	d.want(t, false)
 	d.pass(10*slowFor, late)
+	d.want(t, false)
+	d.pass(10*slowFor, between)
 	d.want(t, false)
 	d.pass(2*lookFor, soon)
 	d.want(t, true)
