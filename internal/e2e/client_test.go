@@ -94,6 +94,16 @@ func persist[T any](ctx context.Context, send func(context.Context, *client) (T,
 	}
 }
 
+// after waits for so long, unless the context ends before.
+func after(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // transient says whether the contract asks for the same request again.
 func transient(err error) bool {
 	switch status.Code(err) {

@@ -40,11 +40,19 @@ func TestDrain(t *testing.T) {
 			callers.Go(func() { unanswered <- c.turnsUntilAnError(t.Context(), i*drainCallers+j) })
 		}
 	}
-	<-enough
+	ended := make(chan struct{})
+	go func() {
+		callers.Wait()
+		close(ended)
+	}()
+	select {
+	case <-enough:
+	case <-ended: // Too early: what follows tells why.
+	}
 	if code := server.stop(t); code != 0 {
 		t.Errorf("exit code %d: %s", code, server.stderr)
 	}
-	callers.Wait()
+	<-ended
 	close(unanswered)
 	for err := range unanswered {
 		if status.Code(err) != codes.Unavailable {

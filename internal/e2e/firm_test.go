@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/proto"
 
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
@@ -46,8 +47,23 @@ func (c *client) furnish(t testing.TB, f firm) {
 	}
 }
 
-// reserve holds an estimate for a turn of a seat.
+// reserve holds an estimate for a turn of a seat. A server whose processors are busy with other tests, too, may turn it
+// away; then it comes again when it was told to.
 func (c *client) reserve(
+	ctx context.Context, organization, member, request string, estimate int64,
+) (*meterv1.Reservation, error) {
+	for {
+		held, err := c.reserveOnce(ctx, organization, member, request, estimate)
+		if reasonOf(err) != "OVERLOADED" {
+			return held, err
+		}
+		if after(ctx, detail[*errdetails.RetryInfo](err).GetRetryDelay().AsDuration()) != nil {
+			return nil, err
+		}
+	}
+}
+
+func (c *client) reserveOnce(
 	ctx context.Context, organization, member, request string, estimate int64,
 ) (*meterv1.Reservation, error) {
 	answer, err := c.Reserve(ctx, &meterv1.ReserveRequest{

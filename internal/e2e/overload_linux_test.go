@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -93,7 +92,7 @@ func (b *burst) run(address string) {
 // turn begins a turn, and if it may run, ends it, however often that is refused.
 func (b *burst) turn(c *client, i int) {
 	ctx := b.t.Context()
-	held, err := c.reserve(ctx, "hot", seat(i%10), fmt.Sprint("turn-", i), 100)
+	held, err := c.reserveOnce(ctx, "hot", seat(i%10), fmt.Sprint("turn-", i), 100)
 	if err != nil {
 		b.turnedAway(err)
 		return
@@ -121,16 +120,6 @@ func (b *burst) turnedAway(err error) time.Duration {
 	}
 	b.refused.Add(1)
 	return again
-}
-
-// after waits for so long, unless the context ends before.
-func after(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // resident is how much memory the server has, in kB as the kernel counts it.
