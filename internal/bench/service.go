@@ -57,10 +57,13 @@ func newTokenTurns(conn grpc.ClientConnInterface, p population, name string) *tu
 
 func newRandom() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
 
-// do runs one turn. The latency of its Commit counts from the answer to its Reserve.
+// do runs one turn. The latency of its Commit counts from the answer to its Reserve. One that is turned away comes again when
+// it was told to, which is part of its latency.
 func (t *turns) do(ctx context.Context, began time.Time) (sample, error) {
-	if err := t.begin(ctx); err != nil {
-		return sample{}, err
+	for err := t.begin(ctx); err != nil; err = t.begin(ctx) {
+		if again, _, busy := overloaded(err); !busy || !pause(ctx, again) {
+			return sample{}, err
+		}
 	}
 	reserved := time.Now()
 	if err := t.settle(ctx); err != nil {
