@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -204,7 +205,9 @@ func (r *round) setClock(ctx context.Context, target time.Time) (err error) {
 		to := target.Add(time.Duration(i) * time.Duration(eraLength) * time.Microsecond)
 		from := moment()
 		callCtx, cancel := context.WithTimeout(ctx, 2*attemptPatience)
-		_, err = r.world.replicas[i%replicas].clock.SetTime(callCtx, &testingv1.SetTimeRequest{Time: timestamppb.New(to)})
+		request := &testingv1.SetTimeRequest{Time: timestamppb.New(to)}
+		// A connection that was cut comes back after a pause, within which all tries would be over.
+		_, err = r.world.replicas[i%replicas].clock.SetTime(callCtx, request, grpc.WaitForReady(true))
 		cancel()
 		shift, shiftErr := r.world.database.shift(ctx)
 		if shiftErr != nil {
