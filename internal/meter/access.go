@@ -20,7 +20,8 @@ func (c SetAccess) Need(n *Needs) {
 
 // Apply sets the access and records who did it, when, and what it was before. What was spent stays on the member's
 // period. Setting what is set already changes nothing; it is recorded all the same, with the same access before and after,
-// so that a second try of it, after a COMMIT whose fate is unknown, does not undo what was set in between.
+// so that a second try of it, after a COMMIT whose fate is unknown, does not undo what was set in between. It answers the
+// access that was asked for, as its first try did.
 func (c SetAccess) Apply(s *State) (Outcome, error) {
 	t, err := s.seat(c.MemberID)
 	if err != nil {
@@ -29,9 +30,9 @@ func (c SetAccess) Apply(s *State) (Outcome, error) {
 	if t.plan.Kind == PlanIndividual && c.Access.Kind != AccessNone {
 		return Outcome{}, about(IndividualNeedsNoGrant, "organization_id", c.OrganizationID)
 	}
+	before := t.member.Access
+	t.member.Access = c.Access
 	if _, done := s.Changes.Get(c.ChangeID); !done {
-		before := t.member.Access
-		t.member.Access = c.Access
 		s.Members.Put(c.MemberID, t.member)
 		s.Changes.Put(c.ChangeID, AccessChange{
 			ID: c.ChangeID, MemberID: c.MemberID, At: s.Now, Actor: c.Actor, Before: before, After: c.Access,

@@ -19,8 +19,9 @@ func (c Sweep) Need(*Needs) {}
 // Apply has nothing left to do.
 func (c Sweep) Apply(*State) (Outcome, error) { return Outcome{}, nil }
 
-// ExpireDue gives back every loaded hold that has lapsed, in the order in which they did, and answers how many. It runs before a batch's commands, so
-// that a lapsed hold never stands in the way of a turn. An expiry is a release without tokens, made by the service.
+// ExpireDue gives back every loaded hold that has lapsed, in the order in which they did, and answers how many. It runs
+// before a batch's commands, so that a lapsed hold never stands in the way of a turn. An expiry is a release without tokens,
+// made by the service.
 func (s *State) ExpireDue() int {
 	var due []Reservation
 	for _, id := range s.Reservations.Keys() {
