@@ -57,19 +57,18 @@ type FirstHold struct {
 }
 
 // PoolRoom is what could have been held of the pool.
-func (s Sight) PoolRoom() Micros {
-	switch s.Access.Kind {
-	case AccessCapped:
-		return min(s.PoolAvailable, s.CapRoom())
-	case AccessUnlimited:
-		return s.PoolAvailable
-	default:
-		return 0
-	}
-}
+func (s Sight) PoolRoom() Micros { return s.seat().poolRoom() }
 
 // CapRoom is what the cap left; 0 unless the access is capped.
-func (s Sight) CapRoom() Micros { return max(0, s.Access.Cap-s.CapUsed) }
+func (s Sight) CapRoom() Micros { return s.seat().capRoom() }
+
+// seat is one to which the same stands open, so that its rooms are worked out in one place.
+func (s Sight) seat() *seat {
+	return &seat{
+		org: Organization{Pool: Pool{Balance: s.PoolAvailable}}, member: Member{Access: s.Access},
+		period: Period{PoolUsed: s.CapUsed},
+	}
+}
 
 // FirstHold works out from what Reserve saw how the hold was made up.
 func (t TurnRecord) FirstHold() FirstHold {

@@ -116,7 +116,7 @@ func (r Runway) seat(plan Plan, use SeatUse) SeatRunway {
 	case s.Access.Kind == AccessNone:
 		s.StoppedAt, s.StoppedBy = s.AllowanceAt, ExtraUsageNotEnabled
 	case s.Access.Kind == AccessCapped:
-		s.CapRemaining = max(0, s.Access.Cap-use.Meter.Period.PoolUsed-use.Meter.Period.PoolHeld)
+		s.CapRemaining = (&seat{member: Member{Access: s.Access}, period: use.Meter.Period}).capRoom()
 		if s.CapAt = pace.spends(s.CapRemaining, s.AllowanceAt); !s.CapAt.Before(r.ResetsAt) {
 			s.CapAt = time.Time{}
 		}
