@@ -94,6 +94,10 @@ func (c *exportMembersCommand) Run(ctx context.Context, to terminal) error {
 	})
 }
 
+// comeAgain asks again for a page while the server is busy: exports take many, and reports give way to turns.
+const comeAgain = `{"methodConfig": [{"name": [{}], "retryPolicy": {"maxAttempts": 5, "initialBackoff": "0.2s",
+	"maxBackoff": "5s", "backoffMultiplier": 3, "retryableStatusCodes": ["UNAVAILABLE"]}}]}`
+
 // write writes a table to stdout, or to a file that appears once it is whole.
 func (e *exported) write(
 	to terminal, table func(conn *grpc.ClientConn, w io.Writer) error,
@@ -102,7 +106,7 @@ func (e *exported) write(
 	if err != nil {
 		return err
 	}
-	conn, err := grpc.NewClient(e.Address, options...)
+	conn, err := grpc.NewClient(e.Address, append(options, grpc.WithDefaultServiceConfig(comeAgain))...)
 	if err != nil {
 		return fmt.Errorf("--address %s: %w", e.Address, err)
 	}

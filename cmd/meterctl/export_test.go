@@ -24,6 +24,7 @@ type exporting struct {
 	meterv1.UnimplementedOrganizationServiceServer
 	reported *meterv1.ReportUsageRequest
 	listed   *meterv1.ListLedgerEntriesRequest
+	busy     int // How many calls for members are turned away before one is answered.
 }
 
 func (e *exporting) ReportUsage(_ context.Context, in *meterv1.ReportUsageRequest) (*meterv1.ReportUsageResponse, error) {
@@ -44,6 +45,10 @@ func (e *exporting) ListLedgerEntries(
 }
 
 func (e *exporting) ListMembers(context.Context, *meterv1.ListMembersRequest) (*meterv1.ListMembersResponse, error) {
+	if e.busy > 0 {
+		e.busy--
+		return nil, status.Error(codes.Unavailable, "busy")
+	}
 	return &meterv1.ListMembersResponse{Members: []*meterv1.Member{{MemberId: "ada"}}}, nil
 }
 
@@ -79,6 +84,16 @@ func TestExports(t *testing.T) {
 		if err != nil || readErr != nil || told != "" || string(written) != out {
 			t.Errorf("%s in a file: got %q, %v, %v, and was told %q", table, written, err, readErr, told)
 		}
+	}
+}
+
+// TestExportsComeAgain goes on where the server is busy for a while.
+func TestExportsComeAgain(t *testing.T) {
+	e, address := serveExports(t)
+	e.busy = 2
+	out, _, err := call(t.Context(), "export", "members", "acme", "--address", address)
+	if err != nil || !strings.Contains(out, "ada") || e.busy != 0 {
+		t.Errorf("got %q, %v, with %d calls turned away too few", out, err, e.busy)
 	}
 }
 

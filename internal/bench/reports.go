@@ -17,8 +17,9 @@ import (
 const (
 	// leastAsked is how often a question is asked at least.
 	leastAsked = 10
-	// reportsSlices is how many slices of turns there are with reports beside, and as many without.
-	reportsSlices = 5
+	// reportsSettle is how long turns run with reports beside, at most, before they are measured: the first reports are free to run at
+	// once, and a slice that counted them would tell of less, or more, than what goes on.
+	reportsSettle = 5 * time.Second
 	// hotSeats are those of the organization whose turns are measured beside the reports.
 	hotSeats = 64
 )
@@ -217,14 +218,20 @@ func (r *reports) estimateRunway(ctx context.Context, _ int) error {
 	return err
 }
 
-// ask asks a question for as long as a row lasts, one answer after the other.
+// ask asks a question for as long as a row lasts, one answer after the other. After each it rests as long as that took: one who
+// does not has more than the reports' share, is made to wait, and would measure that.
 func (r *reports) ask(ctx context.Context, q question) (Question, error) {
 	took := newTally().whole
 	began := time.Now()
 	var refused int64
 	for n := 0; n < leastAsked || time.Since(began) < r.Duration; n++ {
 		asked := time.Now()
-		if err := q.ask(ctx, n); err != nil {
+		err := q.ask(ctx, n)
+		answered := time.Since(asked)
+		if !pause(ctx, answered) {
+			return Question{}, ctx.Err()
+		}
+		if err != nil {
 			// A machine that is busy with other work may not answer in time. That is a figure, too, but for none at all.
 			refused++
 			if ctx.Err() != nil || refused == leastAsked {
@@ -232,7 +239,7 @@ func (r *reports) ask(ctx context.Context, q question) (Question, error) {
 			}
 			continue
 		}
-		if err := took.RecordValue(int64(micros(time.Since(asked)))); err != nil {
+		if err := took.RecordValue(int64(micros(answered))); err != nil {
 			return Question{}, err
 		}
 	}
@@ -241,8 +248,8 @@ func (r *reports) ask(ctx context.Context, q question) (Question, error) {
 	}, nil
 }
 
-// compare measures the turns of a hot organization, in slices that have a caller beside them who asks for one report after
-// the other, and in slices that have none.
+// compare measures the turns of a hot organization without reports, then with a caller beside them who asks for one after the
+// other, once that goes on as it will, and without again.
 func (r *reports) compare(ctx context.Context) error {
 	hot, err := r.populate(ctx, "hot", 1, hotSeats)
 	if err != nil {
@@ -255,22 +262,23 @@ func (r *reports) compare(ctx context.Context) error {
 		})
 	}
 	without, with := turns("without"), turns("with")
+	settle, half := min(reportsSettle, r.Duration), slice{length: r.Duration / 2}
 	without.slice(ctx, slice{length: r.Warmup})
 	without.tally = newTally()
-	asked := int64(0)
-	for range reportsSlices {
-		each := slice{length: r.Duration / reportsSlices}
-		without.slice(ctx, each)
-		n, err := r.beside(ctx, func() { with.slice(ctx, each) })
-		if err != nil {
-			return err
-		}
-		asked += n
+	without.slice(ctx, half)
+	asked, err := r.beside(ctx, func() {
+		with.slice(ctx, slice{length: settle})
+		with.tally = newTally()
+		with.slice(ctx, slice{length: r.Duration})
+	})
+	if err != nil {
+		return err
 	}
+	without.slice(ctx, half)
 	r.count(len(r.populations)-1, without.totals)
 	r.count(len(r.populations)-1, with.totals)
 	r.report.TurnsPerSecond, r.report.WithReports = without.tally.perSecond(), with.tally.perSecond()
-	r.report.ReportsPerSecond = float64(asked) / r.Duration.Seconds()
+	r.report.ReportsPerSecond = float64(asked) / (settle + r.Duration).Seconds()
 	r.report.Ratio = ratio(r.report.WithReports, r.report.TurnsPerSecond)
 	return ctx.Err()
 }

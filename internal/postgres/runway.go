@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -48,7 +47,7 @@ func (s *Store) estimateRunway(
 	if err != nil {
 		return none, err
 	}
-	rows, totals, err := u.rows(ctx, meter.UsageQuery{Grouping: meter.UsageByMember, Limit: math.MaxInt64})
+	_, totals, err := u.rows(ctx, meter.UsageQuery{Grouping: meter.UsageByDay})
 	if err != nil {
 		return none, err
 	}
@@ -56,23 +55,24 @@ func (s *Store) estimateRunway(
 	if err := tx.QueryRow(ctx, readPlan, m.organization.PlanID).Scan(planTargets(&plan)...); err != nil {
 		return none, err
 	}
-	seats, err := seatsOf(ctx, tx, m, plan, rows)
+	seats, err := u.seats(ctx, plan)
 	basis := meter.RunwayBasis{Span: span, Days: n, Turns: totals.Turns + totals.Failed, Pool: totals.Pool, At: m.now}
 	return meter.EstimateRunway(m.organization, plan, basis, seats), err
 }
 
-// seatsOf are an organization's active seats that cost something, as they stand.
-func seatsOf(ctx context.Context, tx pgx.Tx, m mark, plan meter.Plan, rows []meter.UsageRow) ([]meter.SeatUse, error) {
-	costs := make(map[string]meter.Micros, len(rows))
-	for _, r := range rows {
-		costs[r.Value] = r.Actual()
+// seats are an organization's active seats that cost something, as they stand.
+func (u *usage) seats(ctx context.Context, plan meter.Plan) ([]meter.SeatUse, error) {
+	costs, err := u.costs(ctx)
+	if err != nil {
+		return nil, err
 	}
-	members, err := collect(ctx, tx, memberTargets, readSeats, m.organization.ID)
+	organization := u.mark.organization
+	members, err := collect(ctx, u.tx, memberTargets, readSeats, organization.ID)
 	var seats []meter.SeatUse
 	for _, member := range members {
 		if cost := costs[member.ID]; cost > 0 {
 			seats = append(seats, meter.SeatUse{
-				Meter:       meter.MeterOf(m.organization, plan, member, m.now),
+				Meter:       meter.MeterOf(organization, plan, member, u.mark.now),
 				DisplayName: member.DisplayName, Cost: cost,
 			})
 		}

@@ -31,6 +31,10 @@ type Config struct {
 	DueLimit int
 	// EntriesLooked bounds how many entries one page of a narrowed ledger looks at; 0: 50,000.
 	EntriesLooked int
+	// ReportShare is for how many seconds of each reports may run over time; 0: all of them.
+	ReportShare float64
+	// ReportWaited is told how long a report waited for that; nil: nobody is.
+	ReportWaited func(time.Duration)
 	// Logger is told of connections that are lost; nil: nobody is.
 	Logger *slog.Logger
 }
@@ -41,6 +45,7 @@ type Store struct {
 	writers *pgx.ConnConfig
 	readers *pgxpool.Pool
 	sql     statements
+	reports *pace
 	books   books
 }
 
@@ -60,6 +65,9 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if config.EntriesLooked == 0 {
 		config.EntriesLooked = 50_000
 	}
+	if config.ReportWaited == nil {
+		config.ReportWaited = func(time.Duration) {}
+	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -69,7 +77,10 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, unreachable(err)
 	}
-	s := &Store{config: config, writers: writers, readers: pool, sql: newStatements(config.TestClock)}
+	s := &Store{
+		config: config, writers: writers, readers: pool, sql: newStatements(config.TestClock),
+		reports: newPace(config.ReportShare, config.ReportWaited),
+	}
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
 		return nil, unreachable(err)

@@ -183,7 +183,7 @@ func checkReports(t rapid.TB, store *postgres.Store, s *meter.State, happened []
 		same(t, fmt.Sprint("totals of ", q), report.Totals, sumOf(within))
 		checkLedger(t, s, report)
 		if q.Grouping == meter.UsageByDay {
-			checkDays(t, report, within)
+			checkDays(t, s, report, within)
 			continue
 		}
 		rows, grouped := map[string]meter.UsageFigures{}, []event{}
@@ -244,8 +244,8 @@ func checkLedger(t rapid.TB, s *meter.State, report meter.UsageReport) {
 	same(t, "the ledger's pool charges", report.Totals.Pool, sums[meter.EntryPoolCharge])
 }
 
-// checkDays holds the rows of days to the events that lie in each. Every event lies in one.
-func checkDays(t rapid.TB, report meter.UsageReport, within []event) {
+// checkDays holds the rows of days to the events that lie in each, and to the ledger's last balance of it. Every event lies in one.
+func checkDays(t rapid.TB, s *meter.State, report meter.UsageReport, within []event) {
 	t.Helper()
 	counted := 0
 	for i, row := range report.Rows {
@@ -258,8 +258,19 @@ func checkDays(t rapid.TB, report meter.UsageReport, within []event) {
 		events := inSpan(within, row.Day)
 		counted += len(events)
 		same(t, fmt.Sprint("day ", row.Value), row.UsageFigures, sumOf(events))
+		same(t, fmt.Sprint("balance of ", row.Value), row.Balance, lastBalance(s, report.Span, row.Day))
 	}
 	same(t, "events on days", counted, len(within))
+}
+
+// lastBalance is the pool's after the last entry, in the ledger's order, that lies in both spans; nil: there is none.
+func lastBalance(s *meter.State, spans ...meter.Span) (balance *meter.Micros) {
+	for _, e := range s.Entries() {
+		if !slices.ContainsFunc(spans, func(within meter.Span) bool { return e.At.Before(within.Start) || !e.At.Before(within.End) }) {
+			balance = &e.BalanceAfter
+		}
+	}
+	return balance
 }
 
 func inSpan(events []event, span meter.Span) (within []event) {

@@ -12,43 +12,78 @@ import (
 )
 
 const (
-	// reportUsage groups what is rolled up of whole days ($13 to $17) and what is not, the raw rows of stretches ($1 to $7) in
-	// days ($8 to $10). It answers the sum of all groups first, then $20 groups after the first $19. {range} narrows values
-	// to those of a label.
-	reportUsage = `
+	// reportDays has a row for each day: what is rolled up of whole days ($11 to $15), and the raw rows of stretches ($1 to $7)
+	// in days ($8 to $10). It answers the sum of all days first, then $17 days after the first $16.
+	reportDays = `
 		WITH part AS (
-			SELECT CASE WHEN $18 THEN to_char(d.date, 'YYYY-MM-DD') ELSE substr(u.value, 1 + length($12::text)) END AS value,
-				CASE WHEN $18 THEN d.starts_at END AS starts_at, CASE WHEN $18 THEN d.ends_at END AS ends_at,
-				CASE WHEN $18 THEN ARRAY[d.sequence, d.balance] END AS closing, ` + usageMeasures + `
-			FROM unnest($13::timestamptz[], $14::timestamptz[], $15::date[], $16::bigint[], $17::bigint[])
+			SELECT d.date, d.starts_at, d.ends_at, CASE WHEN d.sequence IS NOT NULL THEN ARRAY[d.sequence, d.balance] END AS closing,
+				` + usageMeasures + `
+			FROM unnest($11::timestamptz[], $12::timestamptz[], $13::date[], $14::bigint[], $15::bigint[])
 					AS d (starts_at, ends_at, date, sequence, balance)
-				LEFT JOIN LATERAL (SELECT r.value, ` + usageMeasures + ` FROM usage_rollup r
-					WHERE r.organization_id = $1 AND r.dimension = $11::smallint AND r.starts_at = d.starts_at {range} OFFSET 0) u ON true
-			WHERE $18 OR u.value IS NOT NULL
+				LEFT JOIN LATERAL (SELECT ` + usageMeasures + ` FROM usage_rollup r
+					WHERE r.organization_id = $1 AND r.dimension = 1 AND r.starts_at = d.starts_at OFFSET 0) u ON true
 			UNION ALL
-			SELECT CASE WHEN $18 THEN to_char(($10::date[])[e.day], 'YYYY-MM-DD') WHEN $11 = 1 THEN ''
-					WHEN $11 = 2 THEN e.member_id WHEN $11 = 3 THEN e.model WHEN $11 = 4 THEN e.conversation_id
-					ELSE e.labels ->> $21 END,
-				CASE WHEN $18 THEN ($8::timestamptz[])[e.day] END, CASE WHEN $18 THEN ($9::timestamptz[])[e.day] END,
-				CASE WHEN $18 AND e.ledger_sequence IS NOT NULL THEN ARRAY[e.ledger_sequence, e.pool_balance_after_micros] END,
+			SELECT ($10::date[])[e.day], ($8::timestamptz[])[e.day], ($9::timestamptz[])[e.day],
+				CASE WHEN e.ledger_sequence IS NOT NULL THEN ARRAY[e.ledger_sequence, e.pool_balance_after_micros] END,
 				` + usageMeasures + `
 			FROM (SELECT r.*, width_bucket(r.at, $8::timestamptz[]) AS day FROM (` + rawUsage + `) r) e
-			WHERE $18 OR (e.member_id IS NOT NULL AND ($11 < 5 OR e.labels ? $21))
-		), grouped AS MATERIALIZED (
-			SELECT value, starts_at, ends_at, (max(closing))[2] AS balance, ` + sumMeasures + `
-			FROM part GROUP BY value, starts_at, ends_at
+		), days AS MATERIALIZED (
+			SELECT date, starts_at, ends_at, (max(closing))[2] AS balance, ` + sumMeasures + `
+			FROM part GROUP BY date, starts_at, ends_at
 		)
-		SELECT true, '', '', NULL::timestamptz, NULL::timestamptz, NULL::bigint, ` + totalMeasures + ` FROM grouped
+		SELECT true, '', '', NULL::timestamptz, NULL::timestamptz, NULL::bigint, ` + totalMeasures + ` FROM days
 		UNION ALL
-		(SELECT false, p.value, CASE WHEN $11 = 2 THEN coalesce((SELECT m.display_name FROM member m
-				WHERE m.organization_id = $1 AND m.member_id = p.value), '') ELSE '' END,
-			p.starts_at, p.ends_at, p.balance, ` + usageMeasures + `
-		FROM (SELECT g.*, CASE WHEN $22 THEN -(g.allowance_micros + g.pool_micros + g.overrun_micros) END AS rank
-				FROM grouped g ORDER BY rank, g.starts_at, g.value COLLATE "C" LIMIT $20 OFFSET $19) p
-		ORDER BY p.rank, p.starts_at, p.value COLLATE "C")`
+		(SELECT false, to_char(d.date, 'YYYY-MM-DD'), '', d.starts_at, d.ends_at, d.balance, ` + usageMeasures + ` FROM days d
+			ORDER BY CASE WHEN $18 THEN -(d.allowance_micros + d.pool_micros + d.overrun_micros) END, d.starts_at LIMIT $17 OFFSET $16)`
+
+	// rankUsage is what the turns of each value of a dimension ($8) cost: from what is rolled up of whole days ($10), where
+	// values begin with a label's prefix ($9), and from the raw rows of stretches ($1 to $7), for a label ($11) of those that
+	// have it. It reads no more of what is rolled up than that: there are as many values as conversations. {range} narrows
+	// values to those of a label.
+	rankUsage = `
+		WITH raw AS MATERIALIZED (
+			SELECT v.value, ` + sumMeasures + `
+			FROM (SELECT CASE $8::smallint WHEN 2 THEN e.member_id WHEN 3 THEN e.model WHEN 4 THEN e.conversation_id
+						ELSE e.labels ->> $11 END AS value, ` + usageMeasures + `
+					FROM (` + rawUsage + `) e WHERE e.member_id IS NOT NULL AND ($8 < 5 OR e.labels ? $11)) v
+			GROUP BY v.value
+		), ranked AS (
+			SELECT c.value, sum(c.cost)::bigint AS cost
+			FROM (SELECT w.value, w.allowance_micros + w.pool_micros + w.overrun_micros AS cost FROM raw w
+				UNION ALL
+				SELECT substr(u.value, 1 + length($9::text)), u.cost FROM unnest($10::timestamptz[]) AS d (starts_at) CROSS JOIN LATERAL (
+					SELECT r.value, r.allowance_micros + r.pool_micros + r.overrun_micros AS cost FROM usage_rollup r
+					WHERE r.organization_id = $1 AND r.dimension = $8 AND r.starts_at = d.starts_at {range} OFFSET 0) u) c
+			GROUP BY c.value
+		)`
+
+	// reportValues has a row for each value of a dimension, ranked as rankUsage says. It answers the sum of all first, then $13
+	// values after the first $12, whose figures it looks up by their keys.
+	reportValues = rankUsage + `, page AS MATERIALIZED (
+			SELECT r.value, CASE WHEN $14 THEN -r.cost END AS rank FROM ranked r ORDER BY rank, r.value COLLATE "C" LIMIT $13 OFFSET $12
+		)
+		SELECT true, '', '', NULL::timestamptz, NULL::timestamptz, NULL::bigint, ` + totalMeasures + `
+		FROM (SELECT ` + usageMeasures + ` FROM raw
+			UNION ALL
+			SELECT ` + usageMeasures + ` FROM unnest($10::timestamptz[]) AS d (starts_at) CROSS JOIN LATERAL (
+				SELECT ` + usageMeasures + ` FROM usage_rollup r WHERE r.organization_id = $1
+					AND r.dimension = CASE $8 WHEN 5 THEN 5 ELSE 1 END AND r.starts_at = d.starts_at {range} OFFSET 0) u) f
+		UNION ALL
+		(SELECT false, f.value, CASE WHEN $8 = 2 THEN coalesce((SELECT m.display_name FROM member m
+				WHERE m.organization_id = $1 AND m.member_id = f.value), '') ELSE '' END,
+			NULL, NULL, NULL, ` + sumMeasures + `
+		FROM (SELECT p.rank, p.value, ` + usageMeasures + ` FROM page p JOIN raw USING (value)
+			UNION ALL
+			SELECT p.rank, p.value, ` + usageMeasures + `
+			FROM page p CROSS JOIN unnest($10::timestamptz[]) AS d (starts_at) CROSS JOIN LATERAL (
+				SELECT ` + usageMeasures + ` FROM usage_rollup r WHERE r.organization_id = $1 AND r.dimension = $8
+					AND r.starts_at = d.starts_at AND r.value = $9 || p.value OFFSET 0) u) f
+		GROUP BY f.rank, f.value ORDER BY f.rank, f.value COLLATE "C")`
+
+	readCosts = rankUsage + ` SELECT r.value, r.cost FROM ranked r`
 
 	// labelRange is the range of a label's values: what comes next after an equals sign is a greater-than sign.
-	labelRange = `AND r.value >= $12 AND r.value < left($12, -1) || '>'`
+	labelRange = `AND r.value >= $9 AND r.value < left($9, -1) || '>'`
 
 	// reportSettings give a report memory for its groups, leave the other cores to the turns, and give it nearly as long as a
 	// call has by default.
@@ -57,8 +92,9 @@ const (
 )
 
 var (
-	reportAll   = strings.ReplaceAll(reportUsage, "{range}", "")
-	reportLabel = strings.ReplaceAll(reportUsage, "{range}", labelRange)
+	reportAll    = strings.ReplaceAll(reportValues, "{range}", "")
+	reportLabel  = strings.ReplaceAll(reportValues, "{range}", labelRange)
+	costsOfTurns = strings.ReplaceAll(readCosts, "{range}", "")
 )
 
 // labelPrefix is how the values of a label begin: see rollUpUsage.
@@ -164,17 +200,21 @@ func (u *usage) report(ctx context.Context, q meter.UsageQuery) (meter.UsageRepo
 
 // rows reads the rows of a grouping from Offset on, at most Limit of them, and the sum of all.
 func (u *usage) rows(ctx context.Context, q meter.UsageQuery) ([]meter.UsageRow, meter.UsageFigures, error) {
-	sql, prefix := reportAll, ""
-	if q.Grouping == meter.UsageByLabel {
-		sql, prefix = reportLabel, labelPrefix(q.LabelKey)
+	var sql string
+	var arguments []any
+	switch q.Grouping {
+	case meter.UsageByDay:
+		starts, ends, dates := dayColumns(u.days)
+		whole := u.wholeColumns()
+		sql, arguments = reportDays, append(u.raw.arguments(u.mark.organization.ID), starts, ends, dates, whole.starts,
+			whole.ends, whole.dates, whole.sequences, whole.balances)
+	case meter.UsageByLabel:
+		sql, arguments = reportLabel, u.rankArguments(q)
+	default:
+		sql, arguments = reportAll, u.rankArguments(q)
 	}
-	starts, ends, dates := dayColumns(u.days)
-	whole := u.wholeColumns()
-	arguments := append(u.raw.arguments(u.mark.organization.ID), starts, ends, dates, dimensions[q.Grouping], prefix,
-		whole.starts, whole.ends, whole.dates, whole.sequences, whole.balances, q.Grouping == meter.UsageByDay, q.Offset,
-		q.Limit, q.LabelKey, q.ByCost)
 	var totals meter.UsageFigures
-	found, err := collect(ctx, u.tx, (*usageRow).targets, sql, arguments...)
+	found, err := collect(ctx, u.tx, (*usageRow).targets, sql, append(arguments, q.Offset, q.Limit, q.ByCost)...)
 	rows := make([]meter.UsageRow, 0, len(found))
 	for _, r := range found {
 		if r.grand {
@@ -184,6 +224,30 @@ func (u *usage) rows(ctx context.Context, q meter.UsageQuery) ([]meter.UsageRow,
 		}
 	}
 	return rows, totals, err
+}
+
+// costs are what the turns of each member cost.
+func (u *usage) costs(ctx context.Context) (map[string]meter.Micros, error) {
+	type cost struct {
+		member string
+		micros meter.Micros
+	}
+	found, err := collect(ctx, u.tx, func(c *cost) []any { return []any{&c.member, &c.micros} }, costsOfTurns,
+		u.rankArguments(meter.UsageQuery{Grouping: meter.UsageByMember})...)
+	costs := make(map[string]meter.Micros, len(found))
+	for _, c := range found {
+		costs[c.member] = c.micros
+	}
+	return costs, err
+}
+
+// rankArguments are the eleven of rankUsage.
+func (u *usage) rankArguments(q meter.UsageQuery) []any {
+	prefix := ""
+	if q.Grouping == meter.UsageByLabel {
+		prefix = labelPrefix(q.LabelKey)
+	}
+	return append(u.raw.arguments(u.mark.organization.ID), dimensions[q.Grouping], prefix, u.wholeColumns().starts, q.LabelKey)
 }
 
 // usageRow is a row of a report, or the sum of them all.
@@ -223,8 +287,13 @@ func (u *usage) wholeColumns() (c wholeDays) {
 	return c
 }
 
-// inSnapshot reads in one snapshot of the database.
+// inSnapshot reads a report in one snapshot of the database, once it may run.
 func (s *Store) inSnapshot(ctx context.Context, do func(tx pgx.Tx) error) error {
+	leave, err := s.reports.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	return fault(pgx.BeginTxFunc(ctx, s.readers, snapshot, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, reportSettings); err != nil {

@@ -43,6 +43,7 @@ type Config struct {
 	DrainTimeout      time.Duration // How long calls may still run once the server is told to stop.
 	SweepInterval     time.Duration // How often expired holds are looked for.
 	RollUpInterval    time.Duration // How often usage is rolled up.
+	ReportShare       float64       // For how many seconds of each reports may run over time; 0: all of them.
 
 	Logger *slog.Logger
 	// Ready is called once, when the server answers calls, with the addresses it listens on.
@@ -165,7 +166,9 @@ func (s *server) openStore(ctx context.Context) (err error) {
 	if err := postgres.Migrate(ctx, url); err != nil {
 		return err
 	}
-	s.store, err = postgres.Open(ctx, postgres.Config{URL: url, TestClock: s.Dev, Logger: s.Logger})
+	s.store, err = postgres.Open(ctx, postgres.Config{
+		URL: url, TestClock: s.Dev, ReportShare: s.ReportShare, ReportWaited: s.metrics.ReportWaited, Logger: s.Logger,
+	})
 	if err != nil {
 		return err
 	}
