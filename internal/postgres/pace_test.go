@@ -18,7 +18,7 @@ func runFor(t *testing.T, p *pace, d time.Duration) {
 		t.Error(err)
 		return
 	}
-	time.Sleep(d)
+	<-time.After(d)
 	leave()
 }
 
@@ -86,7 +86,7 @@ func TestAReportThatWouldWaitTooLongIsRefusedAtOnce(t *testing.T) {
 		if _, err := p.enter(ctx); !errors.As(err, &refusal) || refusal.Reason != meter.Overloaded || time.Since(asked) > 0 {
 			t.Errorf("answered %v after %v, want OVERLOADED at once", err, time.Since(asked))
 		}
-		time.Sleep(12 * time.Second)
+		<-time.After(12 * time.Second)
 		runFor(t, p, 0) // It kept no place.
 	})
 }
