@@ -94,7 +94,7 @@ func (c *exportMembersCommand) Run(ctx context.Context, to terminal) error {
 	})
 }
 
-// comeAgain asks again for a page while the server is busy: exports take many, and reports give way to turns.
+// comeAgain asks again for a page while the server is busy, or away for a moment: an export takes many.
 const comeAgain = `{"methodConfig": [{"name": [{}], "retryPolicy": {"maxAttempts": 5, "initialBackoff": "0.2s",
 	"maxBackoff": "5s", "backoffMultiplier": 3, "retryableStatusCodes": ["UNAVAILABLE"]}}]}`
 

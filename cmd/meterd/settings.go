@@ -44,7 +44,6 @@ type settings struct {
 	DrainTimeout      time.Duration `env:"METER_DRAIN_TIMEOUT" default:"15s" help:"How long running calls may go on once meterd is told to stop (${default})."`
 	SweepInterval     time.Duration `env:"METER_SWEEP_INTERVAL" default:"1s" help:"How often expired holds are looked for (${default})."`
 	RollUpInterval    time.Duration `env:"METER_ROLL_UP_INTERVAL" default:"5s" help:"How often usage is rolled up for reports, which are exact without it but slower (${default})."`
-	ReportShare       float64       `env:"METER_REPORT_SHARE" default:"0.5" help:"Seconds of each for which reports may run over time, so that they leave the database to the turns; 0: no bound (${default})."`
 
 	LogLevel  string `env:"METER_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: ${enum} (${default})."`
 	LogFormat string `env:"METER_LOG_FORMAT" enum:"text,json" default:"text" help:"Form of the log on stderr: ${enum} (${default})."`
@@ -86,9 +85,6 @@ func (s *settings) Validate() error {
 	if s.CallerRate < 0 || s.CallerConcurrency < 0 {
 		return errors.New("--caller-rate and --caller-concurrency must not be negative")
 	}
-	if !(s.ReportShare >= 0 && s.ReportShare <= 2) { // Two run at a time. It may be no number.
-		return fmt.Errorf("--report-share must be from 0 to 2, not %v", s.ReportShare)
-	}
 	for name, d := range map[string]time.Duration{
 		"--queue-age": s.QueueAge, "--default-deadline": s.DefaultDeadline,
 		"--drain-timeout": s.DrainTimeout, "--sweep-interval": s.SweepInterval,
@@ -112,7 +108,7 @@ func (s *settings) server() server.Config {
 		Lanes: s.Lanes, MaxBatch: s.MaxBatch, QueueLength: s.QueueLength, QueueAge: s.QueueAge,
 		CallerRate: s.CallerRate, CallerConcurrency: s.CallerConcurrency, NoReflection: !s.Reflection,
 		DefaultDeadline: s.DefaultDeadline, DrainTimeout: s.DrainTimeout, SweepInterval: s.SweepInterval,
-		RollUpInterval: s.RollUpInterval, ReportShare: s.ReportShare,
+		RollUpInterval: s.RollUpInterval,
 	}
 }
 

@@ -63,6 +63,28 @@ func deliver(batch []*item, answers []answer) (refused int) {
 	return refused
 }
 
+// apart parts a batch that failed into those that may succeed without each other. Commands of an organization stay in order.
+func apart(batch []*item, err error) (parts [][]*item) {
+	switch {
+	case errors.Is(err, meter.ErrLocked):
+		of := map[string]int{}
+		for _, it := range batch {
+			n, begun := of[it.command.Organization()]
+			if !begun {
+				n = len(parts)
+				of[it.command.Organization()] = n
+				parts = append(parts, nil)
+			}
+			parts[n] = append(parts[n], it)
+		}
+	case !unavailable(err):
+		for _, it := range batch {
+			parts = append(parts, []*item{it})
+		}
+	}
+	return parts
+}
+
 // unavailable says whether the same may be tried again.
 func unavailable(err error) bool {
 	var refusal *meter.Refusal

@@ -106,12 +106,51 @@ func TestWhatStaysTransientIsUnavailable(t *testing.T) {
 	})
 }
 
-// TestABatchHasItsTime bounds one try on a store that does not answer.
+// TestALockedOrganizationIsItsOwnTrouble holds one organization's lock, for which every batch with it waits in vain. Those of
+// others are carried apart from it, each in the order in which their commands came.
+func TestALockedOrganizationIsItsOwnTrouble(t *testing.T) {
+	bubble(t, lane.Config{}, func(r *rig) {
+		_, release := r.blocked()
+		r.fake.load = func(_ context.Context, states map[string]*meter.State) error {
+			if _, locked := states["locked"]; !locked {
+				return nil
+			}
+			<-time.After(time.Second)
+			return &meter.Refusal{Reason: meter.Unavailable, Cause: fmt.Errorf("held: %w", meter.ErrLocked)}
+		}
+		in := func(firm, name string) *call { return r.send(r.Context(), step{firm: firm, name: name, store: r.fake}) }
+		a, held, b, also, c := in("one", "a"), in("locked", "x"), in("two", "b"), in("locked", "y"), in("one", "c")
+		release()
+		r.pass(time.Minute)
+		r.answered(a, "a")
+		r.answered(b, "b")
+		r.answered(c, "c")
+		r.refused(held, meter.Unavailable)
+		r.refused(also, meter.Unavailable)
+		r.committed([]string{"first"}, []string{"a", "c"}, []string{"b"})
+		if s := r.stats[1]; s.Attempts != 1 || s.Commands != 5 || b.took > 3*time.Second {
+			r.Errorf("the batch's numbers are %+v, and the last of the others waited %v", s, b.took)
+		}
+	})
+}
+
+// TestABatchHasItsTime bounds the tries of a batch on a store that does not answer, and on one that takes long to say no.
 func TestABatchHasItsTime(t *testing.T) {
-	bubble(t, lane.Config{Attempts: 1, BatchTimeout: 8 * time.Second}, func(r *rig) {
+	for what, answers := range map[string]time.Duration{"silent": time.Hour, "slow": 3 * time.Second} {
+		t.Run(what, func(t *testing.T) { batchHasItsTime(t, answers) })
+	}
+}
+
+func batchHasItsTime(t *testing.T, answers time.Duration) {
+	t.Helper()
+	bubble(t, lane.Config{BatchTimeout: 8 * time.Second}, func(r *rig) {
 		r.fake.load = func(ctx context.Context, _ map[string]*meter.State) error {
-			<-ctx.Done()
-			return &meter.Refusal{Reason: meter.Unavailable, Cause: ctx.Err()}
+			select {
+			case <-ctx.Done():
+				return &meter.Refusal{Reason: meter.Unavailable, Cause: ctx.Err()}
+			case <-time.After(answers):
+				return errDown
+			}
 		}
 		c := r.step("a")
 		r.pass(time.Minute)

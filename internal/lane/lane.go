@@ -39,7 +39,7 @@ type Config struct {
 	QueueLength int
 	// MaxQueueAge is how long a command waits at most; an older one is refused unapplied. Default 3 s.
 	MaxQueueAge time.Duration
-	// BatchTimeout bounds one try of a batch. Default 8 s.
+	// BatchTimeout bounds a batch with all its tries, below the deadline of those who wait for it. Default 8 s.
 	BatchTimeout time.Duration
 	// Attempts is how often a batch is tried while the store says Unavailable. Default 4.
 	Attempts int

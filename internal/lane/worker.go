@@ -2,6 +2,7 @@ package lane
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -60,34 +61,41 @@ func (w *worker) late(it *item) bool {
 	return true
 }
 
-// carry applies a batch, again while the store is unavailable and there are attempts left: what its commands make is
-// named before the first attempt, so that after a COMMIT whose fate is unknown a second attempt is the same as once. A
-// batch that fails through a fault is carried command by command, so that one command's fault is not another's.
+// carry applies a batch, again while the store is unavailable and there are attempts and time left: what its commands make
+// is named before the first attempt, so that after a COMMIT whose fate is unknown a second attempt is the same as once. A
+// batch that waits in vain for the lock of one organization is carried organization by organization, and one that fails
+// through a fault command by command, so that the trouble of one is not another's.
 func (w *worker) carry(batch []*item) {
+	ctx, cancel := context.WithTimeout(context.Background(), w.config.BatchTimeout)
+	defer cancel()
 	stats := BatchStats{Commands: len(batch), OldestWait: time.Since(batch[0].queued)}
-	var err error
-	for stats.Attempts < w.config.Attempts {
-		if stats.Attempts > 0 {
-			w.pause(stats.Attempts)
-		}
-		stats.Attempts++
-		if err = w.try(batch, &stats); err == nil || !unavailable(err) {
-			break
-		}
-	}
+	err := w.attempt(ctx, batch, &stats)
 	stats.Err = err
 	w.config.Observe(stats)
-	switch {
-	case err == nil:
-	case len(batch) > 1 && !unavailable(err):
-		for _, it := range batch {
-			w.carry([]*item{it})
+	if err == nil {
+		return
+	}
+	if parts := apart(batch, err); len(parts) > 1 {
+		for _, part := range parts {
+			w.carry(part)
 		}
-	default:
-		w.config.Logger.Error("batch given up", "commands", len(batch), "attempts", stats.Attempts, "error", err)
-		for _, it := range batch {
-			it.answer(noOutcome, err)
+		return
+	}
+	w.config.Logger.Error("batch given up", "commands", len(batch), "attempts", stats.Attempts, "error", err)
+	for _, it := range batch {
+		it.answer(noOutcome, err)
+	}
+}
+
+// attempt tries a batch until it is carried, or trying again does not help.
+func (w *worker) attempt(ctx context.Context, batch []*item, stats *BatchStats) error {
+	for {
+		stats.Attempts++
+		err := w.try(ctx, batch, stats)
+		if !unavailable(err) || errors.Is(err, meter.ErrLocked) || stats.Attempts == w.config.Attempts || ctx.Err() != nil {
+			return err
 		}
+		w.pause(stats.Attempts)
 	}
 }
 
@@ -98,9 +106,7 @@ func (w *worker) pause(attempts int) {
 
 // try is one attempt at a batch: load, apply, save, answer. While more holds are due than one transaction takes, it
 // first gives those back in transactions of their own.
-func (w *worker) try(batch []*item, stats *BatchStats) error {
-	ctx, cancel := context.WithTimeout(context.Background(), w.config.BatchTimeout)
-	defer cancel()
+func (w *worker) try(ctx context.Context, batch []*item, stats *BatchStats) error {
 	for {
 		more, err := w.transaction(ctx, batch, stats)
 		if err != nil {

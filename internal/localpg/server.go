@@ -19,6 +19,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -109,6 +110,18 @@ func Attach(ctx context.Context, opts Options) (*Server, error) {
 
 // URL is a connection string for the database "meter", as its owner, understood by pgx and psql.
 func (s *Server) URL() string { return s.url }
+
+// backgroundNice is how much a backend gives way: beside busy ones it gets about a tenth of what each of them gets, and
+// where a processor is idle, all of that.
+const backgroundNice = 10
+
+// GiveWay lets the process of one backend of this server go after the others where processors are short.
+func (s *Server) GiveWay(backend uint32) error {
+	if err := syscall.Setpriority(syscall.PRIO_PROCESS, int(backend), backgroundNice); err != nil {
+		return fmt.Errorf("lower the priority of PostgreSQL's process %d: %w", backend, err)
+	}
+	return nil
+}
 
 // Done is closed when PostgreSQL has ended, asked to or not. It never is for a server that Attach found running.
 //

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -54,6 +55,9 @@ type Refusal struct {
 	Cause      error             // Of a transient one, for the log; never for the caller.
 	ResetsOn   string            // Of a hard stop: the date, in the organization's zone, on which the next period starts.
 }
+
+// ErrLocked is the cause of a refusal where somebody else held an organization for too long. Others may succeed without it.
+var ErrLocked = errors.New("an organization is locked by somebody else")
 
 // Error names the reason and the facts.
 func (r *Refusal) Error() string {

@@ -14,7 +14,9 @@ import (
 // transient are the SQLSTATE classes and codes after which the same work may be done again: serialization failure and
 // deadlock, a lock or statement that took too long, a server that is going down or coming up, no connection to be had,
 // and a unique key that another replica took first, which the next try will see.
-var transient = []string{"40001", "40P01", "55P03", "57014", "57P", "53", "08", "23505", "25006", "25P03"}
+var transient = []string{"40001", "40P01", lockNotAvailable, "57014", "57P", "53", "08", "23505", "25006", "25P03"}
+
+const lockNotAvailable = "55P03"
 
 // fault is an error as the rest of the program sees it: a refusal as it is, *meter.Refusal with the reason Unavailable where
 // doing the same again may help, the context's own error where the caller went away, or else a fault of the program, of the database's
@@ -34,6 +36,8 @@ func fault(err error) error {
 		return err
 	case errors.As(err, &pg) && !errors.As(err, &connect) && !isTransient(pg.Code):
 		return fmt.Errorf("database refused: SQLSTATE %s, constraint %q: %w", pg.Code, pg.ConstraintName, err)
+	case pg != nil && pg.Code == lockNotAvailable:
+		return &meter.Refusal{Reason: meter.Unavailable, Cause: fmt.Errorf("%w: %w", meter.ErrLocked, err)}
 	default:
 		return &meter.Refusal{Reason: meter.Unavailable, Cause: err}
 	}

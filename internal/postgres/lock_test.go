@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -178,6 +179,9 @@ func TestALockIsNotWaitedForForever(t *testing.T) {
 	waiter := newLane(t, store)
 	_, err = waiter.try(topUp(firm, "late", 1))
 	mustBe(t, err, meter.Unavailable)
+	if !errors.Is(err, meter.ErrLocked) {
+		t.Errorf("a lock that is not to be had is told as %v", err)
+	}
 	waiter.do(topUp("other", "late", 1))
 	holder.Abandon()
 	waiter.do(topUp(firm, "late", 1))
@@ -200,7 +204,7 @@ func TestALaneReliesOnNoDefault(t *testing.T) {
 	defer func() { _ = writer.Close(within(t)) }()
 	for setting, want := range map[string]string{
 		"synchronous_commit": "on", "transaction_isolation": "read committed", "timezone": "UTC",
-		"plan_cache_mode": "force_generic_plan", "jit": "off", "lock_timeout": "3s", "statement_timeout": "5s",
+		"plan_cache_mode": "force_generic_plan", "jit": "off", "lock_timeout": "1s", "statement_timeout": "5s",
 		"idle_in_transaction_session_timeout": "5s",
 	} {
 		if got := one[string](t, writer, "SHOW "+setting); got != want {

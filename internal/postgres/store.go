@@ -14,9 +14,10 @@ import (
 // Bounds that the database itself keeps, each below the deadline of an RPC, so that nothing waits for longer than a
 // caller does.
 const (
-	lockTimeout      = 3 * time.Second
+	lockTimeout      = 1 * time.Second // Many times what a batch of another process takes.
 	statementTimeout = 5 * time.Second
 	connectTimeout   = 3 * time.Second
+	reportTimeout    = 8 * time.Second
 )
 
 // Config says where the database is and how it is used.
@@ -31,10 +32,8 @@ type Config struct {
 	DueLimit int
 	// EntriesLooked bounds how many entries one page of a narrowed ledger looks at; 0: 50,000.
 	EntriesLooked int
-	// ReportShare is for how many seconds of each reports may run over time; 0: all of them.
-	ReportShare float64
-	// ReportWaited is told how long a report waited for that; nil: nobody is.
-	ReportWaited func(time.Duration)
+	// Background is told which process of the database serves a connection whose work is to give way to the turns'; nil: nobody is.
+	Background func(backend uint32)
 	// Logger is told of connections that are lost; nil: nobody is.
 	Logger *slog.Logger
 }
@@ -45,7 +44,7 @@ type Store struct {
 	writers *pgx.ConnConfig
 	readers *pgxpool.Pool
 	sql     statements
-	reports *pace
+	reports *pgxpool.Pool
 	books   books
 }
 
@@ -65,24 +64,26 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if config.EntriesLooked == 0 {
 		config.EntriesLooked = 50_000
 	}
-	if config.ReportWaited == nil {
-		config.ReportWaited = func(time.Duration) {}
+	if config.Background == nil {
+		config.Background = func(uint32) {}
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
+	reports := readers.Copy()
 	tuneWriter(writers)
 	tuneReader(readers, config.Readers)
-	pool, err := pgxpool.NewWithConfig(ctx, readers)
-	if err != nil {
+	tuneReports(reports, config.Background)
+	s := &Store{config: config, writers: writers, sql: newStatements(config.TestClock)}
+	if s.readers, err = pgxpool.NewWithConfig(ctx, readers); err != nil {
 		return nil, unreachable(err)
 	}
-	s := &Store{
-		config: config, writers: writers, readers: pool, sql: newStatements(config.TestClock),
-		reports: newPace(config.ReportShare, config.ReportWaited),
+	if s.reports, err = pgxpool.NewWithConfig(ctx, reports); err != nil {
+		s.readers.Close()
+		return nil, unreachable(err)
 	}
-	if err := pool.Ping(ctx); err != nil {
-		pool.Close()
+	if err := s.readers.Ping(ctx); err != nil {
+		s.Close()
 		return nil, unreachable(err)
 	}
 	return s, nil
@@ -134,10 +135,32 @@ func tuneReader(c *pgxpool.Config, connections int) {
 	}
 }
 
+// tuneReports makes connections for reports: two, so that other reads never wait for one, with memory for their groups, one
+// processor each, and nearly as long for a statement as a call has by default.
+func tuneReports(c *pgxpool.Config, background func(backend uint32)) {
+	tuneReader(c, 2)
+	for name, value := range map[string]string{
+		"application_name":                "meterd report",
+		"work_mem":                        "64MB",
+		"max_parallel_workers_per_gather": "0",
+		"statement_timeout":               millis(reportTimeout),
+	} {
+		c.ConnConfig.RuntimeParams[name] = value
+	}
+	readOnly := c.AfterConnect
+	c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		background(conn.PgConn().PID())
+		return readOnly(ctx, conn)
+	}
+}
+
 func millis(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
 
 // Close ends the readers' connections. Sessions are closed by whoever made them.
-func (s *Store) Close() { s.readers.Close() }
+func (s *Store) Close() {
+	s.readers.Close()
+	s.reports.Close()
+}
 
 // Ping says whether the database answers.
 func (s *Store) Ping(ctx context.Context) error { return fault(s.readers.Ping(ctx)) }

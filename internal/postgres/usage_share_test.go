@@ -221,3 +221,53 @@ func TestRunwayIsOfTheLastDays(t *testing.T) {
 	_, err = store.Runway(within(t), "nobody", 14)
 	mustBe(t, err, meter.OrganizationNotFound)
 }
+
+// TestReportsLeaveOthersTheirConnections has more reports wait for a lock than there are connections for them. Other reads, and
+// the question whether the database is there, are answered meanwhile; the reports are, afterwards.
+func TestReportsLeaveOthersTheirConnections(t *testing.T) {
+	t.Parallel()
+	store := openAt(t, postgres.Config{URL: server.Database(t), TestClock: true, Readers: 1})
+	found(t, store, firm)
+	holder := connect(t, store)
+	exec(t, holder, "BEGIN")
+	exec(t, holder, "LOCK usage_day")
+	ctx := within(t)
+	var reports errgroup.Group
+	for range 6 {
+		reports.Go(func() error {
+			_, err := store.Usage(ctx, meter.UsageQuery{OrganizationID: firm, Grouping: meter.UsageByDay, Limit: 10})
+			return err
+		})
+	}
+	eventually(t, "two reports wait", func() bool {
+		return one[int](t, holder, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'meterd report' AND wait_event_type = 'Lock'") == 2
+	})
+	must(t, store.Ping(ctx))
+	_, err := store.Meter(ctx, firm, seat(0))
+	must(t, err)
+	exec(t, holder, "ROLLBACK")
+	must(t, reports.Wait())
+}
+
+// TestWhoGivesWay tells of the connections of reports and of roll-ups, and of no other.
+func TestWhoGivesWay(t *testing.T) {
+	t.Parallel()
+	told := make(chan uint32, 100)
+	store := openAt(t, postgres.Config{
+		URL: server.Database(t), TestClock: true, Background: func(backend uint32) { told <- backend },
+	})
+	found(t, store, firm)
+	super := connect(t, store)
+	programOf := func(backend uint32) string {
+		return one[string](t, super, "SELECT application_name FROM pg_stat_activity WHERE pid = $1", backend)
+	}
+	_, err := store.Usage(within(t), meter.UsageQuery{OrganizationID: firm, Grouping: meter.UsageByDay, Limit: 10})
+	must(t, err)
+	same(t, "who gives way", programOf(<-told), "meterd report")
+	roller := store.NewRoller()
+	t.Cleanup(roller.Close)
+	_, err = roller.RollUp(within(t), firm)
+	must(t, err)
+	same(t, "who gives way", programOf(<-told), "meterd roll-up")
+	same(t, "how many others do", len(told), 0)
+}

@@ -84,11 +84,6 @@ const (
 
 	// labelRange is the range of a label's values: what comes next after an equals sign is a greater-than sign.
 	labelRange = `AND r.value >= $9 AND r.value < left($9, -1) || '>'`
-
-	// reportSettings give a report memory for its groups, leave the other cores to the turns, and give it nearly as long as a
-	// call has by default.
-	reportSettings = `SET LOCAL work_mem = '64MB'; SET LOCAL max_parallel_workers_per_gather = 0;
-		SET LOCAL statement_timeout = '8s'`
 )
 
 var (
@@ -287,20 +282,10 @@ func (u *usage) wholeColumns() (c wholeDays) {
 	return c
 }
 
-// inSnapshot reads a report in one snapshot of the database, once it may run.
+// inSnapshot reads a report in one snapshot of the database.
 func (s *Store) inSnapshot(ctx context.Context, do func(tx pgx.Tx) error) error {
-	leave, err := s.reports.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	return fault(pgx.BeginTxFunc(ctx, s.readers, snapshot, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, reportSettings); err != nil {
-			return err
-		}
-		return do(tx)
-	}))
+	return fault(pgx.BeginTxFunc(ctx, s.reports, snapshot, do))
 }
 
 func later(a, b time.Time) time.Time {

@@ -197,6 +197,7 @@ func (r *Roller) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.store.config.Background(conn.PgConn().PID())
 	r.conn = conn
 	return nil
 }

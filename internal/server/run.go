@@ -43,7 +43,6 @@ type Config struct {
 	DrainTimeout      time.Duration // How long calls may still run once the server is told to stop.
 	SweepInterval     time.Duration // How often expired holds are looked for.
 	RollUpInterval    time.Duration // How often usage is rolled up.
-	ReportShare       float64       // For how many seconds of each reports may run over time; 0: all of them.
 
 	Logger *slog.Logger
 	// Ready is called once, when the server answers calls, with the addresses it listens on.
@@ -167,13 +166,23 @@ func (s *server) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	s.store, err = postgres.Open(ctx, postgres.Config{
-		URL: url, TestClock: s.Dev, ReportShare: s.ReportShare, ReportWaited: s.metrics.ReportWaited, Logger: s.Logger,
+		URL: url, TestClock: s.Dev, Background: s.giveWay, Logger: s.Logger,
 	})
 	if err != nil {
 		return err
 	}
 	s.parts.push("store", func(context.Context) error { s.store.Close(); return nil })
 	return nil
+}
+
+// giveWay lets the turns go before reports where they share processors: on the private PostgreSQL. What others run is theirs.
+func (s *server) giveWay(backend uint32) {
+	if s.private == nil {
+		return
+	}
+	if err := s.private.GiveWay(backend); err != nil {
+		s.Logger.Warn("reports do not give way to turns", "error", err)
+	}
 }
 
 func (s *server) startLanes() {

@@ -31,7 +31,6 @@ type Metrics struct {
 	holdFit  *prometheus.HistogramVec
 	unpriced prometheus.Counter
 	rolledUp prometheus.Gauge
-	reports  prometheus.Histogram
 	lanes    lanes
 }
 
@@ -52,15 +51,10 @@ func NewMetrics() *Metrics {
 			Namespace: namespace, Name: "rolled_up_timestamp_seconds",
 			Help: "When all usage was last found rolled up, in seconds since 1970; 0: not yet.",
 		}),
-		reports: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: namespace, Name: "report_wait_seconds",
-			Help:    "How long reports waited for their share of the database.",
-			Buckets: []float64{0.001, 0.01, 0.1, 0.3, 1, 3, 10},
-		}),
 		lanes: newLanes(),
 	}
 	m.registry.MustRegister(
-		m.calls, m.refusals, m.holdFit, m.unpriced, m.rolledUp, m.reports,
+		m.calls, m.refusals, m.holdFit, m.unpriced, m.rolledUp,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	m.registry.MustRegister(m.lanes.collectors()...)
@@ -94,9 +88,6 @@ func (m *Metrics) Unpriced() { m.unpriced.Inc() }
 
 // RolledUp notes that all usage is rolled up now.
 func (m *Metrics) RolledUp() { m.rolledUp.SetToCurrentTime() }
-
-// ReportWaited shows how long a report waited before it ran.
-func (m *Metrics) ReportWaited(d time.Duration) { m.reports.Observe(d.Seconds()) }
 
 // Batch counts what a lane's transaction did.
 func (m *Metrics) Batch(b Batch) { m.lanes.observe(b) }

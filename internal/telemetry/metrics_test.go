@@ -63,7 +63,6 @@ func TestBatch(t *testing.T) {
 	m.Settled(EstimateLearned, 30, 20)
 	m.Settled(EstimateLearned, 30, 0) // Free: it says nothing of how the hold fitted.
 	m.Unpriced()
-	m.ReportWaited(2 * time.Second)
 	wantLines(
 		t, scrape(t, m),
 		`meter_lane_batch_commands_sum 6`, `meter_lane_batch_organizations_sum 3`, `meter_lane_load_seconds_sum 1`,
@@ -72,7 +71,6 @@ func TestBatch(t *testing.T) {
 		`meter_expired_reservations_total 3`, `meter_refusals_total{reason="POOL_EMPTY"} 1`,
 		`meter_hold_to_cost_ratio_sum{estimate="learned"} 1.5`, `meter_hold_to_cost_ratio_count{estimate="learned"} 1`,
 		`meter_unpriced_turns_total 1`, `meter_rolled_up_timestamp_seconds 0`,
-		`meter_report_wait_seconds_sum 2`, `meter_report_wait_seconds_count 1`,
 	)
 }
 
