@@ -51,10 +51,15 @@ func (s *Store) LoadStatements() map[string]string {
 	}
 }
 
-// ReadStatements are the reads of one turn, and of the turns of one member, by name.
+// ReadStatements are the reads of one turn, and of lists of turns, by name.
 func ReadStatements() map[string]string {
 	return map[string]string{
+		"readReservations":   readReservations,
 		"readReservationsOf": readReservationsOf,
+		"readReach":          readReach,
+		"readReachOf":        readReachOf,
+		"readOpenIDs":        readOpenIDs,
+		"readOpen":           readOpen,
 		"readRequested":      readRequested,
 		"readRefusalsOf":     readRefusalsOf,
 		"readExtensionsOf":   readExtensionsOf,
