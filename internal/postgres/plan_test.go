@@ -205,6 +205,12 @@ func (p planner) explain(name string) node {
 	for i := range arguments {
 		arguments[i] = "NULL"
 	}
+	return p.explainWith(name, arguments...)
+}
+
+// explainWith is the plan of a prepared statement with arguments as SQL writes them.
+func (p planner) explainWith(name string, arguments ...string) node {
+	p.Helper()
 	sql := `EXPLAIN (FORMAT JSON) EXECUTE "` + name + `"`
 	if len(arguments) > 0 {
 		sql += "(" + strings.Join(arguments, ", ") + ")"
