@@ -109,7 +109,8 @@ func TestEveryPromiseOfTheSchemaIsExplained(t *testing.T) {
 	var name, comment string
 	explained := 0
 	_, err = pgx.ForEachRow(rows, []any{&name, &comment}, func() error {
-		if explained++; len(strings.Fields(comment)) < 4 || !strings.HasSuffix(comment, ".") {
+		explained++
+		if len(strings.Fields(comment)) < 4 || !strings.HasSuffix(comment, ".") {
 			t.Errorf("%s does not say in a sentence why it must hold: %q", name, comment)
 		}
 		return nil

@@ -96,7 +96,8 @@ func (p planner) checkRollups(what string, plan node, want []string) {
 		}
 	}
 	want = slices.Sorted(slices.Values(want))
-	if slices.Sort(paths); !slices.Equal(paths, want) {
+	slices.Sort(paths)
+	if !slices.Equal(paths, want) {
 		p.Errorf("%s: it goes by\n%s\nnot by\n%s", what, strings.Join(paths, "\n"), strings.Join(want, "\n"))
 	}
 }
