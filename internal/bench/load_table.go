@@ -119,7 +119,7 @@ func (r *ReportsReport) WriteTable(w io.Writer) {
 	writeRows(w, questionColumns, r.Questions)
 	fmt.Fprintf(w, "of %d turns in %d days, of %d seats; made in %.0f s, rolled up in %.0f s; %s MiB, the roll-ups %s MiB of it\n",
 		r.Turns, r.Days, r.Seats, r.FillSeconds, r.RollUpSeconds, mebibytes(r.DatabaseBytes), mebibytes(r.RollUpBytes))
-	fmt.Fprintf(w, "turns a second of a hot organization: %s without reports, %s with one caller asking for %s a second, ÷ %.2f\n",
-		whole(r.TurnsPerSecond), whole(r.WithReports), fine(r.ReportsPerSecond), r.Ratio)
+	fmt.Fprintf(w, "turns a second of a hot organization: %s without reports, %s with one caller answered %s reports a second, %d refused, ÷ %.2f\n",
+		whole(r.TurnsPerSecond), whole(r.WithReports), fine(r.ReportsPerSecond), r.ReportsRefused, r.Ratio)
 	writeBasis(w, r.CPUs, r.DurationSeconds, r.Connections, r.Durability)
 }

@@ -37,6 +37,7 @@ type ReportsReport struct {
 	TurnsPerSecond   float64     `json:"turns_per_second"`              // Of a hot organization, without reports.
 	WithReports      float64     `json:"turns_per_second_with_reports"` // With a caller that asks for reports in a loop.
 	ReportsPerSecond float64     `json:"reports_per_second"`            // How many it was answered, beside the turns.
+	ReportsRefused   int64       `json:"reports_refused"`               // How many it was refused, beside the turns.
 	Ratio            float64     `json:"with_to_without"`
 	CPUs             int         `json:"cpus"`
 	Connections      int         `json:"connections"`
@@ -150,8 +151,15 @@ func (r *reports) questions() (all []question) {
 			all = append(all, question{"ReportUsage by " + groupName(group) + ", " + span.name, r.reportUsage(request)})
 		}
 	}
+	seats := &meterv1.ReportUsageRequest{
+		OrganizationId: r.firm, From: timestamppb.New(month), To: timestamppb.New(month.AddDate(0, 1, 0)),
+		GroupBy: meterv1.UsageGrouping_USAGE_GROUPING_MEMBER, Order: meterv1.UsageOrder_USAGE_ORDER_BY_COST, PageSize: 1000,
+	}
 	return append(all,
-		question{"ListMembers, pages of 1000", r.listMembers()},
+		question{"ReportUsage by member, a month, 1000 a page", r.reportUsage(seats)},
+		question{"ListMembers by name, 25 a page", r.listMembers(meterv1.MemberOrder_MEMBER_ORDER_NAME, 25)},
+		question{"ListMembers by pool use, 25 a page", r.listMembers(meterv1.MemberOrder_MEMBER_ORDER_POOL_USED_PERIOD, 25)},
+		question{"ListMembers, pages of 1000", r.listMembers(meterv1.MemberOrder_MEMBER_ORDER_ID, 1000)},
 		question{"ListLedgerEntries, 1000 of a day", r.listEntries(now)},
 		question{"ListLedgerEntries, top-ups", r.listTopUps},
 		question{"EstimateRunway", r.estimateRunway})
@@ -178,12 +186,14 @@ func (r *reports) reportUsage(request *meterv1.ReportUsageRequest) func(context.
 }
 
 // listMembers asks for page after page, and again from the first after the last.
-func (r *reports) listMembers() func(context.Context, int) error {
+func (r *reports) listMembers(order meterv1.MemberOrder, pageSize int32) func(context.Context, int) error {
 	client := meterv1.NewOrganizationServiceClient(r.server.setup())
-	request := &meterv1.ListMembersRequest{OrganizationId: r.firm, PageSize: 1000}
+	request := &meterv1.ListMembersRequest{OrganizationId: r.firm, OrderBy: order, PageSize: pageSize}
 	return func(ctx context.Context, _ int) error {
 		answer, err := client.ListMembers(ctx, request)
-		request.PageToken = answer.GetNextPageToken()
+		if request.PageToken = answer.GetNextPageToken(); err == nil && len(answer.GetMembers()) == 0 {
+			return errors.New("the page has no members")
+		}
 		return err
 	}
 }
@@ -266,7 +276,7 @@ func (r *reports) compare(ctx context.Context) error {
 	without.slice(ctx, slice{length: r.Warmup})
 	without.tally = newTally()
 	without.slice(ctx, half)
-	asked, err := r.beside(ctx, func() {
+	answered, refused, err := r.beside(ctx, func() {
 		with.slice(ctx, slice{length: settle})
 		with.tally = newTally()
 		with.slice(ctx, slice{length: r.Duration})
@@ -278,29 +288,40 @@ func (r *reports) compare(ctx context.Context) error {
 	r.count(len(r.populations)-1, without.totals)
 	r.count(len(r.populations)-1, with.totals)
 	r.report.TurnsPerSecond, r.report.WithReports = without.tally.perSecond(), with.tally.perSecond()
-	r.report.ReportsPerSecond = float64(asked) / (settle + r.Duration).Seconds()
+	r.report.ReportsPerSecond, r.report.ReportsRefused = float64(answered)/(settle+r.Duration).Seconds(), refused
 	r.report.Ratio = ratio(r.report.WithReports, r.report.TurnsPerSecond)
 	return ctx.Err()
 }
 
-// beside asks for reports of every kind, one after the other, for as long as work lasts, and answers how many it was answered.
-func (r *reports) beside(ctx context.Context, work func()) (asked int64, err error) {
+// beside asks for reports of every kind, one after the other, for as long as work lasts, and tells how many were answered and how
+// many were refused.
+func (r *reports) beside(ctx context.Context, work func()) (answered, refused int64, err error) {
 	var over atomic.Bool
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		questions := r.questions()
-		for n := 0; !over.Load() && ctx.Err() == nil; n++ {
-			if questions[n%len(questions)].ask(ctx, n) == nil {
-				asked++
-			}
-		}
-		if asked == 0 {
-			err = errors.New("no report was answered beside the turns")
-		}
+		answered, refused, err = takeTurns(ctx, r.questions(), &over)
 	}()
 	work()
 	over.Store(true)
 	<-ended
-	return asked, err
+	return answered, refused, err
+}
+
+// takeTurns asks one question after the other until it is over. None answered is an error: the last refusal.
+func takeTurns(ctx context.Context, questions []question, over *atomic.Bool) (answered, refused int64, err error) {
+	var refusal error
+	for n := 0; !over.Load() && ctx.Err() == nil; n++ {
+		switch err := questions[n%len(questions)].ask(ctx, n); {
+		case err == nil:
+			answered++
+		case ctx.Err() == nil:
+			refused++
+			refusal = err
+		}
+	}
+	if answered == 0 {
+		return 0, refused, errors.Join(errors.New("no report was answered beside the turns"), refusal)
+	}
+	return answered, refused, nil
 }

@@ -256,7 +256,7 @@ func (p process) books() (b books) {
 	}
 	reservations, err := p.Reservations(ctx, meter.ReservationQuery{OrganizationID: firm, Limit: 100})
 	must(p, err)
-	for _, r := range reservations {
+	for _, r := range reservations.Reservations {
 		b.Reservations = append(b.Reservations, plain(r))
 	}
 	slices.SortFunc(b.Reservations, func(a, b meter.Reservation) int { return strings.Compare(a.RequestID, b.RequestID) })

@@ -72,3 +72,9 @@ type ReservationQuery struct {
 	Before         UUID             // Only those made before this one; zero: from the newest.
 	Limit          int
 }
+
+// ReservationPage is a part of an organization's reservations.
+type ReservationPage struct {
+	Reservations []Reservation
+	Next         UUID // Before which to go on; zero: there are no more.
+}

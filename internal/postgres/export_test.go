@@ -51,10 +51,15 @@ func (s *Store) LoadStatements() map[string]string {
 	}
 }
 
-// ReadStatements are the reads of one turn, and of the turns of one member, by name.
+// ReadStatements are the reads of one turn, and of lists of turns, by name.
 func ReadStatements() map[string]string {
 	return map[string]string{
+		"readReservations":   readReservations,
 		"readReservationsOf": readReservationsOf,
+		"readReach":          readReach,
+		"readReachOf":        readReachOf,
+		"readOpenIDs":        readOpenIDs,
+		"readOpen":           readOpen,
 		"readRequested":      readRequested,
 		"readRefusalsOf":     readRefusalsOf,
 		"readExtensionsOf":   readExtensionsOf,
@@ -62,6 +67,16 @@ func ReadStatements() map[string]string {
 		"readCharges":        readCharges,
 	}
 }
+
+// ReportStatements are those that read what is rolled up, by name, and ReportSettings how they are run.
+func ReportStatements() map[string]string {
+	return map[string]string{
+		"reportDays": reportDays, "reportAll": reportAll, "reportLabel": reportLabel, "costsOfTurns": costsOfTurns,
+	}
+}
+
+// ReportSettings are those of a transaction that reports.
+const ReportSettings = reportSettings
 
 // SaveStatements are the statements of a save by name, but for commit.
 func (s *Store) SaveStatements() map[string]string {

@@ -89,6 +89,38 @@ func shippedVersions(t testing.TB) (versions []int64) {
 	return versions
 }
 
+// TestEveryPromiseOfTheSchemaIsExplained: every table has a comment, and every constraint and every unique index says in a
+// sentence why it must hold.
+func TestEveryPromiseOfTheSchemaIsExplained(t *testing.T) {
+	t.Parallel()
+	rows, err := connect(t, open(t)).Query(within(t), `
+		SELECT c.relname || ' ' || k.conname, coalesce(obj_description(k.oid, 'pg_constraint'), '')
+		FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+		WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> 'goose_db_version' AND k.contype <> 'n'
+		UNION ALL
+		SELECT c.relname || ' ' || x.relname, coalesce(obj_description(i.indexrelid, 'pg_class'), '')
+		FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid
+		WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> 'goose_db_version' AND i.indisunique
+			AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid)
+		UNION ALL
+		SELECT c.relname, coalesce(obj_description(c.oid, 'pg_class'), '') FROM pg_class c
+		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'goose_db_version'`)
+	must(t, err)
+	var name, comment string
+	explained := 0
+	_, err = pgx.ForEachRow(rows, []any{&name, &comment}, func() error {
+		explained++
+		if len(strings.Fields(comment)) < 4 || !strings.HasSuffix(comment, ".") {
+			t.Errorf("%s does not say in a sentence why it must hold: %q", name, comment)
+		}
+		return nil
+	})
+	must(t, err)
+	if explained < 100 {
+		t.Errorf("only %d promises are found", explained)
+	}
+}
+
 // oldRows are rows of the schema of migration 1: open and settled turns of one firm, none in another.
 const oldRows = `
 INSERT INTO plan VALUES ('team', 1, 1000, 1, 1, 1, 5, '1 hour', 1);

@@ -98,7 +98,12 @@ INSERT INTO uncharged_turn SELECT 'firm' || CASE WHEN n % 2 = 0 THEN 0 ELSE n % 
 
 // readPaths are those of reads, which the planner is left to plan by statistics: how it does on full tables.
 var readPaths = map[string]string{
-	"readReservationsOf": "reservation_of_member(member_id organization_id reservation_id)",
+	"readReservations":   "reservation_id_once(organization_id reservation_id reservation_id)",
+	"readReservationsOf": "reservation_of_member(member_id organization_id reservation_id reservation_id)",
+	"readReach":          "reservation_id_once(organization_id reservation_id)",
+	"readReachOf":        "reservation_of_member(member_id organization_id reservation_id)",
+	"readOpenIDs":        "organization_id_once(organization_id) reservation_falls_due(organization_id expires_at)",
+	"readOpen":           "reservation_id_once(organization_id reservation_id)",
 	"readRequested":      "reservation_request_id_once(request_id organization_id)",
 	"readRefusalsOf":     "refusal_is_told_once(request_id organization_id)",
 	"readExtensionsOf":   "extension_of_reservation(reservation_id organization_id)",
@@ -106,7 +111,7 @@ var readPaths = map[string]string{
 	"readCharges":        "turn_is_charged_once_per_layer(reservation_id organization_id)",
 }
 
-// TestATurnIsReadByIndex looks at how the turns of one member, and all that is on record of one turn, are found.
+// TestATurnIsReadByIndex looks at how lists of turns, and all that is on record of one turn, are found.
 func TestATurnIsReadByIndex(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, openAt(t, postgres.Config{URL: server.Database(t)}))
@@ -200,6 +205,12 @@ func (p planner) explain(name string) node {
 	for i := range arguments {
 		arguments[i] = "NULL"
 	}
+	return p.explainWith(name, arguments...)
+}
+
+// explainWith is the plan of a prepared statement with arguments as SQL writes them.
+func (p planner) explainWith(name string, arguments ...string) node {
+	p.Helper()
 	sql := `EXPLAIN (FORMAT JSON) EXECUTE "` + name + `"`
 	if len(arguments) > 0 {
 		sql += "(" + strings.Join(arguments, ", ") + ")"

@@ -24,24 +24,12 @@ const (
 
 	readReservation = `SELECT ` + reservationColumns + ` FROM reservation r
 		WHERE r.organization_id = $1 AND r.reservation_id = $2`
-	readReservations = `SELECT ` + reservationColumns + ` FROM reservation r
-		WHERE r.organization_id = $1 AND r.reservation_id < $2 AND ($3::smallint = 0 OR r.state = $3)
-		ORDER BY r.reservation_id DESC LIMIT $4`
-	readReservationsOf = `SELECT ` + reservationColumns + ` FROM reservation r
-		WHERE r.organization_id = $1 AND r.reservation_id < $2 AND ($3::smallint = 0 OR r.state = $3) AND r.member_id = $5
-		ORDER BY r.reservation_id DESC LIMIT $4`
-
 	readAccessChanges = `SELECT c.change_id, c.member_id, c.at, c.actor, c.before_kind, c.before_cap_micros, c.after_kind,
 			c.after_cap_micros
 		FROM access_change c WHERE c.organization_id = $1 AND ($2 = '' OR c.member_id = $2) AND c.change_id > $3
 			AND (c.before_kind, c.before_cap_micros) <> (c.after_kind, c.after_cap_micros)
 		ORDER BY c.change_id LIMIT $4`
 )
-
-// lastUUID is above every UUID that is made.
-var lastUUID = meter.UUID{
-	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-}
 
 // Plan answers one plan.
 func (s *Store) Plan(ctx context.Context, id string) (meter.Plan, error) {
@@ -134,22 +122,6 @@ func (s *Store) Reservation(ctx context.Context, organizationID string, id meter
 		}
 	}
 	return r, orMissing(err, meter.ReservationNotFound, "reservation_id", meter.UUIDString(id))
-}
-
-// Reservations lists an organization's reservations, newest first.
-func (s *Store) Reservations(ctx context.Context, q meter.ReservationQuery) ([]meter.Reservation, error) {
-	if q.Before == (meter.UUID{}) {
-		q.Before = lastUUID
-	}
-	sql, args := readReservations, []any{q.OrganizationID, q.Before, int16(q.State), q.Limit}
-	if q.MemberID != "" {
-		sql, args = readReservationsOf, append(args, q.MemberID)
-	}
-	rows, err := list(ctx, s, reservationTargets, sql, args...)
-	if err != nil || len(rows) == 0 {
-		return nil, s.orNoOrganization(ctx, err, q.OrganizationID)
-	}
-	return rows, nil
 }
 
 // AccessChanges lists who changed whose access, oldest first.

@@ -114,11 +114,9 @@ func reservationQuery(in *meterv1.ListReservationsRequest, l listing) (meter.Res
 		MemberID:       in.GetMemberId(),
 		State:          number[meter.ReservationState](in.GetState()),
 		Before:         before,
-		Limit:          limit(in),
+		Limit:          pageSize(in),
 	}, err
 }
-
-func reservationKey(r meter.Reservation) string { return uuid.UUID(r.ID).String() }
 
 // reservationID reads the id of a reservation in its usual form.
 func reservationID(s string) (meter.UUID, error) {

@@ -127,10 +127,10 @@ func (m *memory) Meter(ctx context.Context, organizationID, memberID string) (me
 
 func (m *memory) Reservation(_ context.Context, organizationID string, id meter.UUID) (meter.Reservation, error) {
 	r, ok := m.state(organizationID).Reservations.Get(id)
-	return found(r, ok, meter.ReservationNotFound, "reservation_id", reservationKey(meter.Reservation{ID: id}))
+	return found(r, ok, meter.ReservationNotFound, "reservation_id", meter.UUIDString(id))
 }
 
-func (m *memory) Reservations(_ context.Context, q meter.ReservationQuery) ([]meter.Reservation, error) {
+func (m *memory) Reservations(_ context.Context, q meter.ReservationQuery) (meter.ReservationPage, error) {
 	s := m.state(q.OrganizationID)
 	var rs []meter.Reservation
 	for _, id := range s.Reservations.Keys() {
@@ -141,7 +141,11 @@ func (m *memory) Reservations(_ context.Context, q meter.ReservationQuery) ([]me
 		}
 	}
 	slices.SortFunc(rs, func(a, b meter.Reservation) int { return slices.Compare(b.ID[:], a.ID[:]) })
-	return rs[:min(len(rs), q.Limit)], m.fails
+	page := meter.ReservationPage{Reservations: rs[:min(len(rs), q.Limit)]}
+	if len(rs) > q.Limit {
+		page.Next = rs[q.Limit-1].ID
+	}
+	return page, m.fails
 }
 
 func (m *memory) PlanUsage(ctx context.Context, organizationID string) ([]meter.PlanUsage, error) {

@@ -95,10 +95,11 @@ func (s *metering) ListReservations(
 	if err != nil {
 		return nil, err
 	}
-	found, next := page(l, in, found, reservationKey)
-	return &meterv1.ListReservationsResponse{
-		Reservations: reservationMessages(in.GetOrganizationId(), found), NextPageToken: next,
-	}, nil
+	out := &meterv1.ListReservationsResponse{Reservations: reservationMessages(in.GetOrganizationId(), found.Reservations)}
+	if found.Next != (meter.UUID{}) {
+		out.NextPageToken = l.token(meter.UUIDString(found.Next))
+	}
+	return out, nil
 }
 
 // settled learns what a turn answered with, and tells of it.

@@ -27,7 +27,7 @@ var keyKinds = []keyKind{
 		},
 		func(key string) bool {
 			id, err := uuid.Parse(key)
-			return err == nil && id != uuid.Nil && reservationKey(meter.Reservation{ID: meter.UUID(id)}) == key
+			return err == nil && id != uuid.Nil && meter.UUIDString(id) == key
 		},
 	},
 	{

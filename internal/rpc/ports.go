@@ -25,8 +25,9 @@ type Reader interface {
 	Members(ctx context.Context, q meter.MemberQuery) (found []meter.MemberView, all int64, err error)
 	Meter(ctx context.Context, organizationID, memberID string) (meter.Meter, error)
 	Reservation(ctx context.Context, organizationID string, id meter.UUID) (meter.Reservation, error)
-	// Reservations are answered newest first.
-	Reservations(ctx context.Context, q meter.ReservationQuery) ([]meter.Reservation, error)
+	// Reservations are answered newest first. It may find fewer than there are where a query is narrowed by state, and says
+	// where to go on.
+	Reservations(ctx context.Context, q meter.ReservationQuery) (meter.ReservationPage, error)
 	// Entries may find fewer than there are where a query is narrowed, and says where to go on.
 	Entries(ctx context.Context, q meter.EntryQuery) (meter.EntryPage, error)
 	// AccessChanges are those of one member, or of all if memberID is empty.

@@ -82,6 +82,9 @@ type MeteringServiceClient interface {
 	// ListReservations lists an organization's reservations, newest first. Orchestrators and operators call it, the
 	// organization's admins, and a member for its own turns, naming itself. It only reads, so it may be sent again at any
 	// time.
+	//
+	// Where state narrows it, a page may hold fewer reservations than it could, even none, and still not be the last: go on
+	// while there is a next_page_token.
 	ListReservations(ctx context.Context, in *ListReservationsRequest, opts ...grpc.CallOption) (*ListReservationsResponse, error)
 }
 
@@ -208,6 +211,9 @@ type MeteringServiceServer interface {
 	// ListReservations lists an organization's reservations, newest first. Orchestrators and operators call it, the
 	// organization's admins, and a member for its own turns, naming itself. It only reads, so it may be sent again at any
 	// time.
+	//
+	// Where state narrows it, a page may hold fewer reservations than it could, even none, and still not be the last: go on
+	// while there is a next_page_token.
 	ListReservations(context.Context, *ListReservationsRequest) (*ListReservationsResponse, error)
 	mustEmbedUnimplementedMeteringServiceServer()
 }
