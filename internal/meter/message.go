@@ -40,12 +40,20 @@ var messages = map[Reason]string{
 	Unavailable: "The service is unavailable: send the same request again, it will be applied once.",
 }
 
+// becomesIndividual is what IndividualHasOneMember says of a plan that is put, rather than of an organization on it.
+const becomesIndividual = "A plan of another kind cannot become individual, since organizations with several members may " +
+	"be on it: make an individual plan of its own, and move the organization to it with PutOrganization."
+
 // Message says to the person in front of the screen what happened and what to do. It never tells the pool's balance.
 func (r *Refusal) Message() string {
-	if r.ResetsOn == "" {
+	switch {
+	case r.says != "":
+		return r.says
+	case r.ResetsOn != "":
+		return fmt.Sprintf(messages[r.Reason], r.ResetsOn)
+	default:
 		return messages[r.Reason]
 	}
-	return fmt.Sprintf(messages[r.Reason], r.ResetsOn)
 }
 
 // ForPeople says whether the message is for the person who runs the turn, rather than for the one who wrote the caller.
