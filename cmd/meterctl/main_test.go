@@ -61,7 +61,7 @@ func TestFlagsBecomeOptions(t *testing.T) {
 	trace := oneTurn(t)
 	got := parsed(t, trace).options()
 	want := replay.Defaults()
-	want.Trace, want.Book, want.Model = trace, "default", "gpt-4o"
+	want.Trace, want.Book, want.BookOptional, want.Model = trace, "default", true, "gpt-4o"
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("without flags: got %+v, want the defaults %+v", got, want)
 	}
@@ -79,6 +79,38 @@ func TestFlagsBecomeOptions(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// TestWhatTurnsArePricedBy: a price that is told is meant, and so is a book.
+func TestWhatTurnsArePricedBy(t *testing.T) {
+	trace := oneTurn(t)
+	list := replay.Defaults().Prices
+	for _, c := range []struct {
+		flags    []string
+		book     string
+		optional bool
+		prices   replay.Prices
+	}{
+		{nil, "default", true, list},
+		{[]string{"--book=default"}, "default", false, list},
+		{[]string{"--book=mine"}, "mine", false, list},
+		{[]string{"--amounts"}, "", false, list},
+		{[]string{"--price-input=2.50"}, "", false, list},
+		{[]string{"--price-input=1"}, "", false, replay.Prices{Input: 1_000_000, Output: list.Output}},
+		{[]string{"--price-output=0"}, "", false, replay.Prices{Input: list.Input}},
+	} {
+		got := parsed(t, append(c.flags, trace)...).options()
+		if got.Book != c.book || got.BookOptional != c.optional || got.Prices != c.prices {
+			t.Errorf("%v: by book %q, optional %t, prices %+v", c.flags, got.Book, got.BookOptional, got.Prices)
+		}
+	}
+	for _, flag := range []string{"--price-input=1", "--price-output=1", "--amounts"} {
+		_, _, err := call(t.Context(), "replay", trace, "--book=default", flag)
+		name, _, _ := strings.Cut(flag, "=")
+		if err == nil || !strings.Contains(err.Error(), "--book and "+name+" can't be used together") {
+			t.Errorf("with a book, %s: %v", flag, err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spillway-metering/spillway/internal/dial"
+	"github.com/spillway-metering/spillway/internal/meter"
 	"github.com/spillway-metering/spillway/internal/replay"
 )
 
@@ -28,13 +30,13 @@ type replayCommand struct {
 	FailureRate   float64  `default:"0" help:"Part of the turns to fail, 0 to 1, where the trace does not say. Synthetic."`
 	TimeToLive    lifetime `name:"time-to-live" placeholder:"DURATION" help:"Of each reservation: 1s to 24h. Unless given, the server's default."`
 
-	Book          string       `default:"default" placeholder:"NAME" help:"Price book of the server by which tokens are priced (${default})."`
-	Model         string       `default:"gpt-4o" help:"Model of turns of which the trace names none (${default})."`
-	Estimate      string       `enum:"maximum,learned" default:"maximum" help:"How many output tokens an estimate expects: ${enum} (${default})."`
-	OutputMaximum int64        `default:"4096" help:"Output tokens that a turn may have at most (${default})."`
-	Amounts       bool         `help:"Tell amounts instead of tokens, at these prices:"`
-	PriceInput    replay.Price `default:"2.50" help:"USD per million input tokens, with --amounts (${default})."`
-	PriceOutput   replay.Price `default:"10.00" help:"USD per million output tokens, with --amounts (${default})."`
+	Book          string        `xor:"amounts,input,output" placeholder:"NAME" help:"Price book of the server by which tokens are priced. Unless given: default, or where the server has none as with --amounts."`
+	Model         string        `default:"gpt-4o" help:"Model of turns of which the trace names none (${default})."`
+	Estimate      string        `enum:"maximum,learned" default:"maximum" help:"How many output tokens an estimate expects: ${enum} (${default})."`
+	OutputMaximum int64         `default:"4096" help:"Output tokens that a turn may have at most (${default})."`
+	Amounts       bool          `xor:"amounts" help:"Tell amounts instead of tokens, at these prices:"`
+	PriceInput    *replay.Price `xor:"input" placeholder:"USD" help:"Per million input tokens (2.50). Implies --amounts."`
+	PriceOutput   *replay.Price `xor:"output" placeholder:"USD" help:"Per million output tokens (10.00). Implies --amounts."`
 
 	Setup     bool          `default:"true" negatable:"" help:"Make the plan, organizations, members, access and top-ups first; again changes nothing."`
 	Allowance replay.Amount `default:"5.00" help:"Allowance of each seat, in USD (${default})."`
@@ -54,6 +56,7 @@ func (c *replayCommand) Run(ctx context.Context, to terminal) error {
 	options.DialOptions = dialing
 	shown := showProgress(to.stderr)
 	options.Progress = shown.tell
+	options.Notice = func(line string) { _, _ = fmt.Fprintln(to.stderr, line) }
 	report, err := replay.Run(ctx, options)
 	shown.end()
 	if err != nil {
@@ -74,16 +77,28 @@ func (c *replayCommand) options() replay.Options {
 	o := replay.Defaults()
 	o.Trace, o.Clients, o.Address = c.Trace, c.Skew, c.Address
 	o.Speed, o.Callers, o.Limit = float64(c.Speed), c.Callers, c.Limit
-	o.Book, o.Model, o.Learned = c.Book, c.Model, c.Estimate == "learned"
-	if c.Amounts {
-		o.Book = ""
-	}
-	o.Prices = replay.Prices{Input: c.PriceInput, Output: c.PriceOutput}
+	o.Model, o.Learned = c.Model, c.Estimate == "learned"
+	c.price(&o)
 	o.OutputMaximum, o.TimeToLive, o.FailureRate = c.OutputMaximum, time.Duration(c.TimeToLive), c.FailureRate
 	o.SkipSetup, o.Prefix, o.OneOrganization = !c.Setup, c.Prefix, c.Organizations == "one"
 	o.Allowance, o.Pool, o.Access = c.Allowance, replay.Amount(c.Pool), c.Access
 	o.RetryFor = c.RetryFor
 	return o
+}
+
+// price says by what the turns are priced: by the book that is named; by amounts where they are asked for, or one of their
+// prices is; otherwise by the default book, if the server has it.
+func (c *replayCommand) price(o *replay.Options) {
+	o.Book, o.BookOptional = cmp.Or(c.Book, meter.DefaultPriceBook), c.Book == ""
+	if c.Amounts || c.PriceInput != nil || c.PriceOutput != nil {
+		o.Book, o.BookOptional = "", false
+	}
+	if c.PriceInput != nil {
+		o.Prices.Input = *c.PriceInput
+	}
+	if c.PriceOutput != nil {
+		o.Prices.Output = *c.PriceOutput
+	}
 }
 
 // speed is how many times faster than recorded; 0 is max.

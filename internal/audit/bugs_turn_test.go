@@ -160,6 +160,20 @@ func firstPeriod(member, set string) []string {
 
 var seatBugs = []bug{
 	{
+		"a plan of several that became individual", nil,
+		[]string{`UPDATE plan SET kind = 4 WHERE plan_id = 'team'`},
+		[]string{"individual_has_one_member"},
+	},
+	{
+		"no bug: an individual plan with one member who is not removed", nil,
+		[]string{
+			`UPDATE plan SET kind = 4 WHERE plan_id = 'team'`,
+			`UPDATE member m SET state = 2 FROM organization o
+				WHERE o.organization_id = m.organization_id AND o.plan_id = 'team' AND m.member_id <> 'ada'`,
+		},
+		nil,
+	},
+	{
 		"allowance used by no turn", nil, lastPeriod("cleo", "allowance_used_micros = allowance_used_micros + 1"),
 		[]string{"allowance_used_is_all_charges"},
 	},

@@ -55,6 +55,7 @@ var checks = []check{
 	{of: "the seats' periods", sql: findSeatSums},
 	{of: "closed periods", sql: findMisplacedPeriods},
 	{of: "the seats' lifetime sums", sql: findLifetimeSums},
+	{of: "the members of individual plans", sql: findCrowdedIndividuals},
 	{of: "abuse windows", sql: findOvercountedAbuse, forward: true},
 
 	{of: "the use of plans", sql: findWrongPlanUsage},

@@ -80,6 +80,8 @@ var Promises = []Promise{
 	{Name: "pool_used_lifetime_is_all_charges", Means: "What a seat ever drew from the pool is the sum of its ledger entries."},
 	{Name: "abuse_tokens_are_of_settled_turns", Means: "A seat's abuse window counts no more tokens than its turns settled since it opened."},
 
+	{Name: "individual_has_one_member", Means: "An organization on an individual plan, whose seat draws on the pool without a grant, has one active member at most."},
+
 	{Name: "access_changes_follow", Means: "A member's changes of access lead from none, each from where the one before ended, to what it has."},
 	{Name: "access_change_has_its_member", Means: "Every change of access has its member."},
 

@@ -63,6 +63,17 @@ const (
 		WHERE m.pool_used_lifetime_micros <> coalesce(l.charged, 0) AND ($1::text IS NULL OR m.organization_id = $1)
 		ORDER BY m.organization_id, m.member_id`
 
+	// findCrowdedIndividuals finds seats that draw on a pool which nobody let them draw on.
+	findCrowdedIndividuals = `
+		SELECT 'individual_has_one_member' AS promise, m.organization_id AS organization, 'at most 1 active member' AS expected,
+			count(*)::text AS found
+		FROM member m
+		JOIN organization o ON o.organization_id = m.organization_id
+		JOIN plan p ON p.plan_id = o.plan_id
+		WHERE p.kind = 4 AND m.state = 1 AND ($1::text IS NULL OR m.organization_id = $1)
+		GROUP BY m.organization_id HAVING count(*) > 1
+		ORDER BY m.organization_id`
+
 	// findOvercountedAbuse finds windows that count too much. They may count less than there is: while the plan sets no limit
 	// nothing is counted.
 	findOvercountedAbuse = `

@@ -69,7 +69,11 @@ func timeOf(in *timestamppb.Timestamp) time.Time {
 	return in.AsTime().Truncate(time.Microsecond) // As fine as times are kept.
 }
 
+// ratesOf are none where the message is not there.
 func ratesOf(in *meterv1.TokenRates, path string) (r price.Rates, err error) {
+	if in == nil {
+		return r, nil
+	}
 	for _, rate := range []struct {
 		told *string
 		name string

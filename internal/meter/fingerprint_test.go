@@ -1,6 +1,7 @@
 package meter_test
 
 import (
+	"encoding/hex"
 	"maps"
 	"strings"
 	"testing"
@@ -109,6 +110,28 @@ func TestReserveFingerprintOfUsage(t *testing.T) {
 	}
 	if told(func(u *meter.EstimateUsage) { u.Tokens.Output = 7 }) != asked {
 		t.Error("what is expected of the output makes a difference")
+	}
+}
+
+// What a fingerprint is of today's content stays what it is: a retry may come after an upgrade.
+func TestReserveFingerprintStaysTheSame(t *testing.T) {
+	for want, c := range map[string]meter.Reserve{
+		"a2edb4dde89a70001eceadd6ba9488b2": {
+			OrganizationID: "acme", MemberID: "mia", RequestID: "r1", Estimate: 12, Minimum: 1, TimeToLive: 90 * time.Second,
+			Turn: meter.Turn{Model: "large", ConversationID: "c", TurnID: "d", Labels: map[string]string{"team": "ätzend", "a": `"`}},
+		},
+		"feecca76eb8dad5a98aed12184f22026": {
+			OrganizationID: "acme", MemberID: "mia", RequestID: "r1", TimeToLive: 10 * time.Minute, Turn: meter.Turn{Model: "large"},
+			Usage: &meter.EstimateUsage{
+				Tokens:    meter.TokenUsage{Input: 1200, CachedInput: 30, CacheWrite: 4, Output: 56},
+				MaxOutput: 4096, Policy: meter.EstimateLearned,
+			},
+		},
+	} {
+		f := fingerprintOf(t, c)
+		if got := hex.EncodeToString(f[:]); got != want {
+			t.Errorf("%+v has the fingerprint %s, and had %s", c, got, want)
+		}
 	}
 }
 

@@ -10,8 +10,8 @@ var messages = map[Reason]string{
 	ReservationNotFound:         "The organization has no such reservation.",
 	TopUpNotFound:               "The organization has no top-up of that request id.",
 	RequestIDReused:             "This request id was used before with other content: use a new one.",
-	OrganizationSuspendedReason: "The organization is suspended and starts no new turn.",
-	MemberRemovedReason:         "The member was removed from the organization and starts no new turn.",
+	OrganizationSuspendedReason: "Your organization is suspended and starts no new turn. Ask your firm's admin to have it made active again.",
+	MemberRemovedReason:         "You were removed from the organization and start no new turn. Ask your firm's admin to add you again.",
 	AbuseLimitReached:           "Too many tokens were used in a short time. Please wait and try again.",
 	ExtraUsageNotEnabled: "Your monthly allowance is used. Ask your firm's admin to enable additional usage for you, " +
 		"or wait until it resets on %s.",
@@ -21,7 +21,7 @@ var messages = map[Reason]string{
 		"or wait until it resets on %s.",
 	IndividualExhausted: "You have no usage remaining. Purchase additional usage from your account settings, " +
 		"or wait until your allowance resets on %s.",
-	AlreadyCommitted:       "The reservation was committed already, with other content if this is a commit.",
+	AlreadyCommitted:       "The reservation was committed already, and keeps the charge that it has.",
 	AlreadyReleased:        "The reservation was released already.",
 	ReservationExpired:     "The reservation expired, so it has no hold to extend. It can still be committed, late.",
 	RefundExceedsTopUp:     "The refund is larger than what of the top-up is not yet refunded.",
@@ -36,19 +36,32 @@ var messages = map[Reason]string{
 	ResourceNotFound:       "The organization has no such resource.",
 	PlanLimitReached: "Your firm's plan allows no more of these. Ask your firm's admin to remove one that is not needed, or to " +
 		"choose a larger plan.",
-	Overloaded:  "The service is busy and did not apply the request: send the same request again.",
-	Unavailable: "The service is unavailable: send the same request again, it will be applied once.",
+	Overloaded:  "The service is busy and did not take the request: send the same request again.",
+	Unavailable: "The service is unavailable: send the same request again, which is safe to do.",
 }
+
+// becomesIndividual is what IndividualHasOneMember says of a plan that is put, rather than of an organization on it.
+const becomesIndividual = "A plan of another kind cannot become individual, since organizations with several members may " +
+	"be on it: make an individual plan of its own, and move the organization to it with PutOrganization."
 
 // Message says to the person in front of the screen what happened and what to do. It never tells the pool's balance.
 func (r *Refusal) Message() string {
-	if r.ResetsOn == "" {
+	switch {
+	case r.says != "":
+		return r.says
+	case r.ResetsOn != "":
+		return fmt.Sprintf(messages[r.Reason], r.ResetsOn)
+	default:
 		return messages[r.Reason]
 	}
-	return fmt.Sprintf(messages[r.Reason], r.ResetsOn)
 }
 
 // ForPeople says whether the message is for the person who runs the turn, rather than for the one who wrote the caller.
 func (r *Refusal) ForPeople() bool {
-	return r.ResetsOn != "" || r.Reason == AbuseLimitReached || r.Reason == PlanLimitReached
+	switch r.Reason {
+	case OrganizationSuspendedReason, MemberRemovedReason, AbuseLimitReached, PlanLimitReached:
+		return true
+	default:
+		return r.ResetsOn != ""
+	}
 }

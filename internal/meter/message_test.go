@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +17,12 @@ import (
 // hardStops are the refusals whose message tells when the next period starts.
 var hardStops = map[meter.Reason]bool{
 	meter.ExtraUsageNotEnabled: true, meter.PoolEmpty: true, meter.MemberCapReached: true, meter.IndividualExhausted: true,
+}
+
+// otherwiseForPeople are the other refusals about which the person who runs the turn can do something.
+var otherwiseForPeople = map[meter.Reason]bool{
+	meter.OrganizationSuspendedReason: true, meter.MemberRemovedReason: true, meter.AbuseLimitReached: true,
+	meter.PlanLimitReached: true,
 }
 
 // Every reason has a message that is whole, and is documented in the contract under the same name.
@@ -56,8 +63,28 @@ func TestMessagesForPeople(t *testing.T) {
 		if hardStops[reason] {
 			refusal.ResetsOn = "28 February 2026"
 		}
-		if want := hardStops[reason] || reason == meter.AbuseLimitReached || reason == meter.PlanLimitReached; refusal.ForPeople() != want {
+		want := hardStops[reason] || otherwiseForPeople[reason]
+		if refusal.ForPeople() != want {
 			t.Errorf("%s is for people: %t, want %t", reason, !want, want)
+		}
+		if message := refusal.Message(); want && !tellsWhatToDo.MatchString(message) {
+			t.Errorf("%s does not say what to do: %q", reason, message)
+		}
+	}
+}
+
+// tellsWhatToDo matches what asks a person to do something.
+var tellsWhatToDo = regexp.MustCompile(`\b(Ask your firm's admin to|Please wait|Purchase)\b`)
+
+// A refusal that several RPCs answer must be true of each of them.
+func TestMessagesFitWhoeverIsRefused(t *testing.T) {
+	for reason, wrong := range map[meter.Reason]string{
+		meter.AlreadyCommitted: "commit,|Commit,|this is a", // A Release and an Extend are refused so, too.
+		meter.Unavailable:      "appl",                      // A read applies nothing.
+		meter.Overloaded:       "appl",
+	} {
+		if says := (&meter.Refusal{Reason: reason}).Message(); regexp.MustCompile(wrong).MatchString(says) {
+			t.Errorf("%s says %q", reason, says)
 		}
 	}
 }

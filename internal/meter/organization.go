@@ -80,6 +80,16 @@ type Plan struct {
 	FailedTurns   FailedTurnPolicy
 }
 
+// Replace refuses to put a plan in the place of one of another kind where it would become individual: organizations with
+// several members may be on that, and each would draw on the pool without a grant. No count of members could allow it,
+// since lanes add members under a plan that they read without a lock. Nil: there is no such plan yet.
+func (p Plan) Replace(before *Plan) error {
+	if p.Kind != PlanIndividual || before == nil || before.Kind == PlanIndividual {
+		return nil
+	}
+	return &Refusal{Reason: IndividualHasOneMember, Facts: map[string]string{"plan_id": p.ID}, says: becomesIndividual}
+}
+
 // PlanLimits bounds what an organization may register; nil is unlimited.
 type PlanLimits struct {
 	Orchestrators, Devices, PrivateProjects *int64

@@ -54,6 +54,7 @@ type Refusal struct {
 	RetryAfter time.Duration     // When trying again may help; 0: not by waiting.
 	Cause      error             // Of a transient one, for the log; never for the caller.
 	ResetsOn   string            // Of a hard stop: the date, in the organization's zone, on which the next period starts.
+	says       string            // In place of the reason's own message; empty: that one.
 }
 
 // ErrLocked is the cause of a refusal where somebody else held an organization for too long. Others may succeed without it.

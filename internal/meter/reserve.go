@@ -109,16 +109,22 @@ func expiry(now time.Time, ttl time.Duration) time.Time {
 	return now.Add(ttl).Truncate(time.Microsecond)
 }
 
-// fingerprint covers all that a retry must repeat.
+// asked is what a retry must repeat of a usage: the most output it may have, for what is expected of it may be another at
+// the retry. It is written out, field by field, so that no change of a type makes another turn of a retry.
+func (u EstimateUsage) asked() string {
+	return fmt.Sprintf("{Input:%d CachedInput:%d CacheWrite:%d Output:%d Reasoning:%d} %d", u.Tokens.Input, u.Tokens.CachedInput,
+		u.Tokens.CacheWrite, u.MaxOutput, u.Tokens.Reasoning, u.Policy)
+}
+
+// fingerprint covers all that a retry must repeat. It is kept with the reservation: the same content must have the same one
+// for ever, or else a retry across an upgrade of the service is refused.
 func (c Reserve) fingerprint() Fingerprint {
 	parts := []string{
 		c.MemberID, strconv.FormatInt(int64(c.Estimate), 10), strconv.FormatInt(int64(c.Minimum), 10),
 		c.TimeToLive.String(), c.Turn.Model, c.Turn.ConversationID, c.Turn.TurnID,
 	}
 	if u := c.Usage; u != nil {
-		asked := u.Tokens
-		asked.Output = u.MaxOutput // What is expected of it may be another at the retry.
-		parts = append(parts, fmt.Sprintf("%+v %d", asked, u.Policy))
+		parts = append(parts, u.asked())
 	}
 	labels := make([]string, 0, len(c.Turn.Labels))
 	for name, value := range c.Turn.Labels {

@@ -42,8 +42,9 @@ func (c Commit) Apply(s *State) (Outcome, error) {
 }
 
 // charged says who pays for a turn and gives its hold back: the allowance as it stands, then the pool as far as the turn's
-// own hold and any further room go, and nobody the rest. Under an access revoked or a cap lowered while the turn ran
-// there is no further room, so it may use what it held and no more.
+// own hold and any further room go, and nobody the rest. The further room is the one beside all holds, the turn's own
+// included, under the access as it is now: an access that was revoked while the turn ran leaves none, so it may use what it
+// held and no more; a cap that was lowered leaves what of it is neither used nor held, which is none where those reach it.
 func (t *seat) charged(r Reservation, actual Micros) Charge {
 	further := t.poolRoom()
 	own := t.giveBack(r)

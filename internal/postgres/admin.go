@@ -40,7 +40,7 @@ const (
 const dueOrganizationsLimit = 1000
 
 // PutPlan creates or replaces a plan, and records who did. It is a write beside the lanes: a plan belongs to no
-// organization.
+// organization. The lock is held when it looks at what the plan was.
 func (s *Store) PutPlan(ctx context.Context, p meter.Plan, by meter.Actor) error {
 	return s.inTransaction(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockPlan, p.ID); err != nil {
@@ -48,6 +48,9 @@ func (s *Store) PutPlan(ctx context.Context, p meter.Plan, by meter.Actor) error
 		}
 		before, err := planBefore(tx.QueryRow(ctx, readPlan, p.ID))
 		if err != nil {
+			return err
+		}
+		if err := p.Replace(before); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, putPlan, p.ID, int16(p.Kind), int64(p.SeatAllowance), p.Limits.Orchestrators, p.Limits.Devices,

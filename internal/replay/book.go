@@ -34,6 +34,9 @@ func (r *replayer) costs(ctx context.Context) (costs, error) {
 		answer, err = s.GetPriceBook(ctx, &meterv1.GetPriceBookRequest{PriceBookId: r.options.Book})
 		return err
 	})
+	if status.Code(err) == codes.NotFound && r.options.BookOptional {
+		return r.withoutBook(), nil
+	}
 	if status.Code(err) == codes.NotFound {
 		return nil, fmt.Errorf("the server has no price book %s: import one with meterctl prices import, or replay with "+
 			"--amounts: %w", r.options.Book, err)
@@ -42,6 +45,17 @@ func (r *replayer) costs(ctx context.Context) (costs, error) {
 		return nil, err
 	}
 	return newBook(answer.GetPriceBook(), time.Now())
+}
+
+// withoutBook goes on with amounts, and says so.
+func (r *replayer) withoutBook() costs {
+	if r.options.Notice != nil {
+		prices := r.options.Prices
+		r.options.Notice(fmt.Sprintf("The server has no price book %s: turns are priced at %s USD per million input tokens and %s per "+
+			"million output tokens, and told as amounts.", r.options.Book, prices.Input, prices.Output))
+	}
+	r.options.Book = ""
+	return flat(r.options.Prices)
 }
 
 // rates are prices of one token in micros: a unit per million tokens is a micro per token.

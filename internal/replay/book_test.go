@@ -61,3 +61,38 @@ func TestBook(t *testing.T) {
 		}
 	}
 }
+
+// TestAServerWithoutTheBook: a book that was named must be there; where none was, amounts are told, and one line says so.
+func TestAServerWithoutTheBook(t *testing.T) {
+	f := newFake()
+	o := options(t, f)
+	var notices []string
+	o.Notice = func(line string) { notices = append(notices, line) }
+	o.Book = "default"
+	if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "no price book default") || len(notices) != 0 {
+		t.Errorf("a book that was named: %v, %q", err, notices)
+	}
+	o.BookOptional = true
+	report := run(t, o)
+	want := "The server has no price book default: turns are priced at 2.50 USD per million input tokens and 10.00 per million " +
+		"output tokens, and told as amounts."
+	if len(notices) != 1 || notices[0] != want || report.Completed+report.Failed != turnsMade || report.Problem() != nil {
+		t.Errorf("%q, %+v", notices, report)
+	}
+	f.audit(t, report)
+	for _, sent := range f.sent {
+		if reserve, ok := sent.(*meterv1.ReserveRequest); !ok || reserve.GetEstimateMicros() == 0 || reserve.EstimateUsage != nil {
+			t.Fatalf("no amount: %v", sent)
+		}
+	}
+}
+
+// TestPriceIsShownAsItIsRead keeps every digit that a price has.
+func TestPriceIsShownAsItIsRead(t *testing.T) {
+	for price, want := range map[Price]string{0: "0.00", 2_500_000: "2.50", 10_000_000: "10.00", 150_001: "0.150001", 75_000: "0.075"} {
+		var read Price
+		if got := price.String(); got != want || read.UnmarshalText([]byte(got)) != nil || read != price {
+			t.Errorf("%d is shown as %q, want %q", price, got, want)
+		}
+	}
+}

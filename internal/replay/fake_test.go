@@ -26,6 +26,7 @@ type fake struct {
 	meterv1.UnimplementedMeteringServiceServer
 	meterv1.UnimplementedPoolServiceServer
 	meterv1.UnimplementedOrganizationServiceServer
+	meterv1.UnimplementedPriceServiceServer
 
 	// before is asked ahead of each turn's call and after once it was applied; an error is the answer. Lost answers are
 	// errors of after.
@@ -70,6 +71,7 @@ func (f *fake) serve(t *testing.T, address string) (at string, stop func()) {
 	meterv1.RegisterMeteringServiceServer(server, f)
 	meterv1.RegisterPoolServiceServer(server, f)
 	meterv1.RegisterOrganizationServiceServer(server, f)
+	meterv1.RegisterPriceServiceServer(server, f)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	stop = sync.OnceFunc(func() {
@@ -254,6 +256,11 @@ func (f *fake) settle(id string, to meterv1.ReservationState, actual int64) (*me
 func (f *fake) note(event string) {
 	f.order = append(f.order, event)
 	f.at[event] = time.Now()
+}
+
+// GetPriceBook has none.
+func (f *fake) GetPriceBook(context.Context, *meterv1.GetPriceBookRequest) (*meterv1.GetPriceBookResponse, error) {
+	return nil, refusal(codes.NotFound, "PRICE_BOOK_NOT_FOUND")
 }
 
 // refusal is an error as the contract has it.

@@ -62,6 +62,13 @@ func (p *Price) UnmarshalText(text []byte) error {
 	return err
 }
 
+// String is the price as UnmarshalText reads it, with at least two decimals.
+func (p Price) String() string {
+	const unit = 1_000_000
+	fraction := strings.TrimRight(fmt.Sprintf("%06d", p%unit), "0")
+	return fmt.Sprintf("%d.%s", p/unit, fraction+strings.Repeat("0", max(0, 2-len(fraction))))
+}
+
 // Prices are the prices that a replay charges by.
 type Prices struct {
 	Input, Output Price

@@ -30,6 +30,7 @@ type Options struct {
 	Limit   int     // Replay only so many turns, the first to arrive. 0: all of them.
 
 	Book          string        // Price book of the server that prices the turns by their tokens. Empty: amounts are told.
+	BookOptional  bool          // Whether amounts are told where the server has no such book.
 	Model         string        // Model of the turns of which the trace names none.
 	Learned       bool          // Whether estimates by tokens expect what is learned, rather than the maximum.
 	Prices        Prices        // By which amounts are told.
@@ -47,7 +48,8 @@ type Options struct {
 	RetryFor    time.Duration // How long one call is sent again while the server does not answer.
 	CallTimeout time.Duration // How long one attempt may take.
 
-	Progress func(Progress) // Called now and then, and at the end of each phase, by one goroutine at a time.
+	Notice   func(line string) // Told what else to know of how the turns are priced, once. nil: nobody is.
+	Progress func(Progress)    // Called now and then, and at the end of each phase, by one goroutine at a time.
 }
 
 // Progress is how far a replay has come.

@@ -63,7 +63,7 @@ func abuseLimitMessage(l meter.AbuseLimit) *meterv1.AbuseLimit {
 }
 
 func putOrganizationCommand(in *meterv1.Organization) (meter.PutOrganization, error) {
-	anchor, err := anchorOf(in)
+	anchor, wrong := anchorOf(in)
 	return meter.PutOrganization{
 		OrganizationID:       in.GetOrganizationId(),
 		DisplayName:          in.GetDisplayName(),
@@ -73,22 +73,21 @@ func putOrganizationCommand(in *meterv1.Organization) (meter.PutOrganization, er
 		State:                cmp.Or(number[meter.OrganizationState](in.GetState()), meter.OrganizationActive),
 		PoolVisibleToMembers: in.GetPoolVisibleToMembers(),
 		PriceBookID:          in.GetPriceBookId(),
-	}, err
+	}, wrong.orNil()
 }
 
 // anchorOf reads where an organization's months begin. Both of what may be wrong with it are told at once.
-func anchorOf(in *meterv1.Organization) (meter.Anchor, error) {
-	var wrong FieldError
-	anchor := meter.Anchor{Date: dateOf(in.GetAnniversary())}
+func anchorOf(in *meterv1.Organization) (anchor meter.Anchor, wrong *FieldError) {
+	anchor.Date = dateOf(in.GetAnniversary())
 	if !anchor.Date.Valid() {
-		wrong.add("organization.anniversary", "must be a day that the calendar has")
+		wrong = wrong.and("organization.anniversary", "must be a day that the calendar has")
 	}
 	zone, err := meter.LoadZone(in.GetTimeZone())
 	if err != nil {
-		wrong.add("organization.time_zone", "must be the name of an IANA time zone, such as Europe/Berlin")
+		wrong = wrong.and("organization.time_zone", "must be the name of an IANA time zone, such as Europe/Berlin")
 	}
 	anchor.Zone = zone
-	return anchor, wrong.orNil()
+	return anchor, wrong
 }
 
 func dateOf(in *meterv1.Date) meter.Date {

@@ -42,9 +42,9 @@ func poolMessage(o meter.Organization) *meterv1.Pool {
 
 // entryQuery is what a request asks of a ledger. Its page tokens are bound to all of it.
 func entryQuery(in *meterv1.ListLedgerEntriesRequest) (listing, meter.EntryQuery, error) {
-	span, err := spanOf(in.GetFrom(), in.GetTo())
-	if err != nil {
-		return "", meter.EntryQuery{}, err
+	span, wrong := spanOf(in.GetFrom(), in.GetTo())
+	if wrong != nil {
+		return "", meter.EntryQuery{}, wrong.merged(pageFaults(in))
 	}
 	kinds := each(in.GetKinds(), number[meter.EntryKind, meterv1.LedgerEntryKind])
 	l := list("ListLedgerEntries", in.GetOrganizationId(), span.Start.String(), span.End.String(), fmt.Sprint(kinds, in.GetNewestFirst()))

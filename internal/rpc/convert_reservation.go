@@ -11,6 +11,9 @@ import (
 )
 
 func reserveCommand(in *meterv1.ReserveRequest, learner Learner) (meter.Reserve, error) {
+	if wrong := reserveFaults(in); wrong != nil {
+		return meter.Reserve{}, wrong
+	}
 	c := meter.Reserve{
 		OrganizationID: in.GetOrganizationId(),
 		ReservationID:  newID(),
@@ -27,19 +30,24 @@ func reserveCommand(in *meterv1.ReserveRequest, learner Learner) (meter.Reserve,
 	if in.TimeToLive != nil {
 		c.TimeToLive = durationOf(in.GetTimeToLive())
 	}
-	switch usage := in.GetEstimateUsage(); {
-	case (c.Estimate == 0) == (usage == nil):
-		return c, invalidField("estimate_micros", "must be set, or estimate_usage, and not both")
-	case usage == nil && c.Minimum > c.Estimate:
-		return c, invalidField("minimum_micros", "must be at most estimate_micros")
-	case usage == nil:
-		return c, nil
-	case c.Turn.Model != "" && c.Turn.Model != usage.GetModel():
-		return c, invalidField("turn.model", "must be that of estimate_usage, or not be set")
-	default:
+	if usage := in.GetEstimateUsage(); usage != nil {
 		c.Turn.Model, c.Usage = usage.GetModel(), estimateOf(in.GetOrganizationId(), usage, learner)
-		return c, nil
 	}
+	return c, nil
+}
+
+func reserveFaults(in *meterv1.ReserveRequest) (wrong *FieldError) {
+	usage, estimate := in.GetEstimateUsage(), in.GetEstimateMicros()
+	switch {
+	case (estimate == 0) == (usage == nil):
+		wrong = wrong.and("estimate_micros", "must be set, or estimate_usage, and not both")
+	case usage == nil && in.GetMinimumMicros() > estimate:
+		wrong = wrong.andAgainst("estimate_micros", "minimum_micros", "must be at most estimate_micros")
+	}
+	if model := in.GetTurn().GetModel(); usage != nil && model != "" && model != usage.GetModel() {
+		wrong = wrong.andAgainst("estimate_usage.model", "turn.model", "must be that of estimate_usage, or not be set")
+	}
+	return wrong
 }
 
 // estimateOf is what a turn is expected to use. The output that is expected is asked of the learner once, before the first
@@ -60,42 +68,45 @@ func estimateOf(organization string, in *meterv1.EstimateUsage, learner Learner)
 }
 
 func commitCommand(in *meterv1.CommitRequest) (meter.Commit, error) {
+	if wrong := commitFaults(in); wrong != nil {
+		return meter.Commit{}, wrong
+	}
 	id, err := reservationID(in.GetReservationId())
-	if err != nil {
-		return meter.Commit{}, err
-	}
-	if in.ActualMicros == nil && in.TokenUsage == nil {
-		return meter.Commit{}, invalidField("actual_micros", "must be set, or token_usage")
-	}
-	tokens, err := tokensOf(in.GetTokenUsage())
 	return meter.Commit{
 		OrganizationID: in.GetOrganizationId(),
 		ReservationID:  id,
 		Actual:         meter.Micros(in.GetActualMicros()),
 		ByTokens:       in.ActualMicros == nil,
-		Tokens:         tokens,
+		Tokens:         tokensOf(in.GetTokenUsage()),
 	}, err
 }
 
-func releaseCommand(in *meterv1.ReleaseRequest) (meter.Release, error) {
-	id, err := reservationID(in.GetReservationId())
-	if err != nil {
-		return meter.Release{}, err
+func commitFaults(in *meterv1.CommitRequest) *FieldError {
+	if in.ActualMicros == nil && in.TokenUsage == nil {
+		var wrong *FieldError
+		return wrong.and("actual_micros", "must be set, or token_usage")
 	}
-	tokens, err := tokensOf(in.GetTokenUsage())
+	return tokenFaults(in.GetTokenUsage())
+}
+
+func releaseCommand(in *meterv1.ReleaseRequest) (meter.Release, error) {
+	if wrong := tokenFaults(in.GetTokenUsage()); wrong != nil {
+		return meter.Release{}, wrong
+	}
+	id, err := reservationID(in.GetReservationId())
 	return meter.Release{
 		OrganizationID: in.GetOrganizationId(),
 		ReservationID:  id,
 		Reason:         in.GetReason(),
 		Actual:         meter.Micros(in.GetActualMicros()),
 		ByTokens:       in.ActualMicros == nil && in.TokenUsage != nil,
-		Tokens:         tokens,
+		Tokens:         tokensOf(in.GetTokenUsage()),
 	}, err
 }
 
 func extendCommand(in *meterv1.ExtendRequest) (meter.Extend, error) {
-	if in.GetAdditionalMicros() == 0 && in.TimeToLive == nil {
-		return meter.Extend{}, invalidField("additional_micros", "must be at least 1 unless time_to_live is set")
+	if wrong := extendFaults(in); wrong != nil {
+		return meter.Extend{}, wrong
 	}
 	id, err := reservationID(in.GetReservationId())
 	return meter.Extend{
@@ -105,6 +116,13 @@ func extendCommand(in *meterv1.ExtendRequest) (meter.Extend, error) {
 		Additional:     meter.Micros(in.GetAdditionalMicros()),
 		TimeToLive:     durationOf(in.GetTimeToLive()),
 	}, err
+}
+
+func extendFaults(in *meterv1.ExtendRequest) (wrong *FieldError) {
+	if in.GetAdditionalMicros() == 0 && in.TimeToLive == nil {
+		wrong = wrong.and("additional_micros", "must be at least 1 unless time_to_live is set")
+	}
+	return wrong
 }
 
 func reservationQuery(in *meterv1.ListReservationsRequest, l listing) (meter.ReservationQuery, error) {
@@ -136,20 +154,25 @@ func turnOf(in *meterv1.Turn) meter.Turn {
 	}
 }
 
-// tokensOf are the tokens by class, which must add up to their total where that is said.
-func tokensOf(in *meterv1.TokenUsage) (meter.TokenUsage, error) {
-	tokens := meter.TokenUsage{
+// tokensOf are the tokens by class.
+func tokensOf(in *meterv1.TokenUsage) meter.TokenUsage {
+	return meter.TokenUsage{
 		Input:       in.GetInputTokens(),
 		CachedInput: in.GetCachedInputTokens(),
 		CacheWrite:  in.GetCacheWriteTokens(),
 		Output:      in.GetOutputTokens(),
 		Reasoning:   in.GetReasoningTokens(),
 	}
-	if in.GetTotalTokens() != tokens.Total() && in != nil && in.TotalTokens != nil {
-		return tokens, invalidField("token_usage.total_tokens",
-			fmt.Sprintf("must be the sum of the classes, %d: a token counts in one of them only", tokens.Total()))
+}
+
+// tokenFaults holds the total, where it is said, to the sum of the classes.
+func tokenFaults(in *meterv1.TokenUsage) (wrong *FieldError) {
+	sum := tokensOf(in).Total()
+	if in == nil || in.TotalTokens == nil || in.GetTotalTokens() == sum {
+		return nil
 	}
-	return tokens, nil
+	return wrong.andAgainst("token_usage", "token_usage.total_tokens",
+		fmt.Sprintf("must be the sum of the classes, %d: a token counts in one of them only", sum))
 }
 
 func reservationMessages(organizationID string, rs []meter.Reservation) []*meterv1.Reservation {

@@ -106,10 +106,10 @@ func FailureOf(err error) *Failure {
 	case errors.As(err, &fields):
 		return invalid(fields)
 	case errors.As(err, &subject):
-		return invalid(&FieldError{fields: []field{{subject.Key, subject.Requirement}}})
+		return invalid(&FieldError{fields: []field{{path: subject.Key, requirement: subject.Requirement}}})
 	case errors.Is(err, context.DeadlineExceeded):
 		return failed(codes.DeadlineExceeded, ReasonDeadlineExceeded,
-			"The deadline passed before the answer was known: send the same request again, it will be applied once.", nil)
+			"The deadline passed before the answer was known: send the same request again, which is safe to do.", nil)
 	case errors.Is(err, context.Canceled):
 		return failed(codes.Canceled, ReasonCancelled, "The caller went away before the answer was known.", nil)
 	default:

@@ -111,6 +111,18 @@ func TestDetails(t *testing.T) {
 	}
 }
 
+// TestWhatToSendAgainMayBeARead: what is answered to reads too says to send it again, and nothing of applying it.
+func TestWhatToSendAgainMayBeARead(t *testing.T) {
+	for _, cause := range []error{
+		context.DeadlineExceeded, &meter.Refusal{Reason: meter.Unavailable}, &meter.Refusal{Reason: meter.Overloaded},
+	} {
+		says := FailureOf(cause).GRPCStatus().Message()
+		if !strings.Contains(says, "send the same request again") || strings.Contains(says, "appl") {
+			t.Errorf("%v says %q", cause, says)
+		}
+	}
+}
+
 // TestCallers: a caller who is turned away is told neither why nor what there is; the log is.
 func TestCallers(t *testing.T) {
 	secret := &meter.Refusal{Reason: meter.MemberNotFound, Facts: map[string]string{"member_id": "secret"}}

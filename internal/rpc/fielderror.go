@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -26,11 +27,14 @@ type FieldError struct {
 }
 
 // field is one that is wrong: its path in the request, such as turn.labels["x"], and what is required of it.
-type field struct{ path, requirement string }
+type field struct {
+	path, requirement string
+	against           string // The path of the field that it does not go together with; empty: it is wrong by itself.
+}
 
 // invalidField is the error of a request with one wrong field.
 func invalidField(path, requirement string) error {
-	return &FieldError{fields: []field{{path, requirement}}}
+	return &FieldError{fields: []field{{path: path, requirement: requirement}}}
 }
 
 // Error names the first fields.
@@ -48,17 +52,61 @@ func (e *FieldError) Error() string {
 	return b.String()
 }
 
+// and adds a field to those that are wrong, of which nil has none: so what is right costs nothing.
+func (e *FieldError) and(path, requirement string) *FieldError {
+	return e.andAgainst("", path, requirement)
+}
+
+// andAgainst adds a field that does not go together with another.
+func (e *FieldError) andAgainst(against, path, requirement string) *FieldError {
+	if e == nil {
+		e = &FieldError{}
+	}
+	e.addField(field{path, requirement, against})
+	return e
+}
+
+// merged adds what another error, which may be nil, says of fields of which this one says nothing. What they do not go
+// together with must be right by itself to say so.
+func (e *FieldError) merged(other *FieldError) *FieldError {
+	if other == nil {
+		return e
+	}
+	for _, f := range other.fields {
+		if !e.tellsOf(f.path) && (f.against == "" || !e.tellsOf(f.against)) {
+			e.addField(f)
+		}
+	}
+	return e
+}
+
+// tellsOf says whether it names a field, one that it is in, or one that is in it.
+func (e *FieldError) tellsOf(path string) bool {
+	return slices.ContainsFunc(e.fields, func(f field) bool { return within(f.path, path) || within(path, f.path) })
+}
+
+// within says whether a path is that of a field or leads into it.
+func within(path, of string) bool {
+	rest, leads := strings.CutPrefix(path, of)
+	return leads && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
 func (e *FieldError) add(path, requirement string) {
+	e.addField(field{path: path, requirement: requirement})
+}
+
+func (e *FieldError) addField(f field) {
 	if len(e.fields) == maxFields {
 		e.more++
 		return
 	}
-	e.fields = append(e.fields, field{shortened(path), requirement})
+	f.path = shortened(f.path)
+	e.fields = append(e.fields, f)
 }
 
 // orNil is nil if nothing is wrong.
 func (e *FieldError) orNil() error {
-	if len(e.fields) == 0 {
+	if e == nil {
 		return nil
 	}
 	return e

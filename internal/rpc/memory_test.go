@@ -62,6 +62,11 @@ func (m *memory) state(organizationID string) *meter.State {
 }
 
 func (m *memory) PutPlan(_ context.Context, p meter.Plan, _ meter.Actor) error {
+	if before, exists := m.plans[p.ID]; exists {
+		if err := p.Replace(&before); err != nil {
+			return err
+		}
+	}
 	m.plans[p.ID] = p
 	return m.fails
 }

@@ -67,15 +67,30 @@ func (l listing) after(in paged) (string, error) {
 	if given == "" {
 		return "", nil
 	}
-	token, err := base64.RawURLEncoding.DecodeString(given)
-	if err != nil || len(token) <= 1+sumSize {
-		return "", wrongToken()
-	}
-	key := string(token[1+sumSize:])
-	if l.token(key) != given || len(key) > maxKey || strings.Trim(key, keyCharacters) != "" {
+	key, ok := keyOf(given)
+	if !ok || l.token(key) != given {
 		return "", wrongToken()
 	}
 	return key, nil
+}
+
+// keyOf is the key in a page token; not ok if it can be the token of no list.
+func keyOf(token string) (key string, ok bool) {
+	decoded, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(decoded) <= 1+sumSize {
+		return "", false
+	}
+	key = string(decoded[1+sumSize:])
+	return key, len(key) <= maxKey && strings.Trim(key, keyCharacters) == ""
+}
+
+// pageFaults names a page token that can be that of no list. Whether it is that of the list in hand can be said only where
+// all else of the request is right.
+func pageFaults(in paged) *FieldError {
+	if _, ok := keyOf(in.GetPageToken()); ok || in.GetPageToken() == "" {
+		return nil
+	}
+	return wrongToken()
 }
 
 // afterID is the key of a list in the order of an id that the server made; the zero id: this is the first page.
@@ -109,6 +124,7 @@ func (l listing) sum(key string) []byte {
 	return sum[:sumSize]
 }
 
-func wrongToken() error {
-	return invalidField("page_token", "must be the next_page_token of the page before, with the same request otherwise")
+func wrongToken() *FieldError {
+	var wrong *FieldError
+	return wrong.and("page_token", "must be the next_page_token of the page before, with the same request otherwise")
 }

@@ -22,19 +22,28 @@ type prices struct {
 func (s *prices) PutPriceBook(
 	ctx context.Context, in *meterv1.PutPriceBookRequest,
 ) (*meterv1.PutPriceBookResponse, error) {
-	book, err := bookwire.Book(in.GetPriceBook())
+	book, err := bookOf(in.GetPriceBook())
 	if err != nil {
-		return nil, faultyBook(err)
-	}
-	book.Version, book.CreatedAt = 0, time.Time{} // They are not the caller's to say.
-	if _, err := price.New(book); err != nil {
-		return nil, faultyBook(err)
+		return nil, err
 	}
 	put, err := s.Prices.PutPriceBook(ctx, book, in.ExpectedVersion, actorOf(ctx))
 	if err != nil {
 		return nil, err
 	}
 	return &meterv1.PutPriceBookResponse{PriceBook: bookwire.Message(put)}, nil
+}
+
+// bookOf is a book without fault, or an error that names the first field that has one.
+func bookOf(in *meterv1.PriceBook) (price.Book, error) {
+	book, err := bookwire.Book(in)
+	if err != nil {
+		return book, faultyBook(err)
+	}
+	book.Version, book.CreatedAt = 0, time.Time{} // They are not the caller's to say.
+	if _, err := price.New(book); err != nil {
+		return book, faultyBook(err)
+	}
+	return book, nil
 }
 
 // faultyBook names the field of a book that breaks a rule, and says of which model it is.
@@ -90,9 +99,8 @@ func (s *prices) ListPriceBooks(
 }
 
 func (s *prices) Quote(ctx context.Context, in *meterv1.QuoteRequest) (*meterv1.QuoteResponse, error) {
-	tokens, err := tokensOf(in.GetTokenUsage())
-	if err != nil {
-		return nil, err
+	if wrong := quoteFaults(in); wrong != nil {
+		return nil, wrong
 	}
 	table, unit, err := s.quotedBy(ctx, in)
 	if err != nil {
@@ -102,18 +110,26 @@ func (s *prices) Quote(ctx context.Context, in *meterv1.QuoteRequest) (*meterv1.
 	if err != nil {
 		return nil, err
 	}
-	quote, err := table.Quote(in.GetModel(), tokens, at, unit)
+	quote, err := table.Quote(in.GetModel(), tokensOf(in.GetTokenUsage()), at, unit)
 	if err != nil {
 		return nil, table.Refusal(err)
 	}
 	return quoteMessage(quote, unit), nil
 }
 
+func quoteFaults(in *meterv1.QuoteRequest) *FieldError {
+	wrong := tokenFaults(in.GetTokenUsage())
+	if (in.GetPriceBookId() == "") == (in.GetOrganizationId() == "") {
+		wrong = wrong.and("price_book_id", "must be set, or organization_id, and not both")
+	}
+	if in.GetAt() != nil && !in.GetAt().IsValid() {
+		wrong = wrong.and("at", requireTime)
+	}
+	return wrong
+}
+
 // quotedBy is the book that a Quote names, or that its organization does, and the unit to answer in.
 func (s *prices) quotedBy(ctx context.Context, in *meterv1.QuoteRequest) (*price.Table, meter.Unit, error) {
-	if (in.GetPriceBookId() == "") == (in.GetOrganizationId() == "") {
-		return nil, 0, invalidField("price_book_id", "must be set, or organization_id, and not both")
-	}
 	if in.GetOrganizationId() == "" {
 		table, err := s.Prices.PriceTable(ctx, in.GetPriceBookId(), in.GetVersion())
 		if err != nil {
@@ -134,9 +150,6 @@ func (s *prices) quotedBy(ctx context.Context, in *meterv1.QuoteRequest) (*price
 func (s *prices) quotedAt(ctx context.Context, in *meterv1.QuoteRequest) (time.Time, error) {
 	if in.GetAt() == nil {
 		return s.Prices.Now(ctx)
-	}
-	if !in.GetAt().IsValid() {
-		return time.Time{}, invalidField("at", requireTime)
 	}
 	return momentOf(in.GetAt()), nil
 }

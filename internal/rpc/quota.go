@@ -65,15 +65,20 @@ func registerCommand(in *meterv1.RegisterResourceRequest) (meter.RegisterResourc
 		OrganizationID: in.GetOrganizationId(), Kind: number[meter.ResourceKind](in.GetResource()), ID: in.GetResourceId(),
 		ParentID: in.GetParentId(), Private: in.GetPrivate(), Active: in.GetActive(),
 	}
-	switch {
-	case c.Kind == meter.ResourceDevice && c.ParentID == "":
-		return c, invalidField("parent_id", "must be the orchestrator of the device")
-	case c.Kind != meter.ResourceDevice && c.ParentID != "":
-		return c, invalidField("parent_id", "must not be set but of a device")
-	case c.Kind != meter.ResourcePrivateProject && c.Private:
-		return c, invalidField("private", "must not be set but of a project")
+	return c, registerFaults(c).orNil()
+}
+
+func registerFaults(c meter.RegisterResource) (wrong *FieldError) {
+	switch isDevice := c.Kind == meter.ResourceDevice; {
+	case isDevice && c.ParentID == "":
+		wrong = wrong.andAgainst("resource", "parent_id", "must be the orchestrator of the device")
+	case !isDevice && c.ParentID != "":
+		wrong = wrong.andAgainst("resource", "parent_id", "must not be set but of a device")
 	}
-	return c, nil
+	if c.Kind != meter.ResourcePrivateProject && c.Private {
+		wrong = wrong.andAgainst("resource", "private", "must not be set but of a project")
+	}
+	return wrong
 }
 
 func planUsageMessage(u meter.PlanUsage) *meterv1.PlanUsageRow {

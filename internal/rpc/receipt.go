@@ -35,14 +35,21 @@ func turnQuery(in *meterv1.ExplainTurnRequest) (meter.TurnQuery, error) {
 	q := meter.TurnQuery{
 		OrganizationID: in.GetOrganizationId(), MemberID: in.GetMemberId(), RequestID: in.GetRequestId(), Limit: mostTold,
 	}
-	if (in.GetReservationId() == "") == (q.RequestID == "") {
-		return q, invalidField("reservation_id", "must be set, or request_id, and not both")
+	if wrong := turnFaults(in); wrong != nil {
+		return q, wrong
 	}
 	var err error
 	if q.RequestID == "" {
 		q.ReservationID, err = reservationID(in.GetReservationId())
 	}
 	return q, err
+}
+
+func turnFaults(in *meterv1.ExplainTurnRequest) (wrong *FieldError) {
+	if (in.GetReservationId() == "") == (in.GetRequestId() == "") {
+		wrong = wrong.and("reservation_id", "must be set, or request_id, and not both")
+	}
+	return wrong
 }
 
 // receipt is a turn's record with what its tokens cost.

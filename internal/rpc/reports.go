@@ -52,16 +52,10 @@ func usageQuery(in *meterv1.ReportUsageRequest) (listing, meter.UsageQuery, erro
 		OrganizationID: in.GetOrganizationId(), Grouping: number[meter.UsageGrouping](in.GetGroupBy()),
 		LabelKey: in.GetLabelKey(), ByCost: in.GetOrder() == meterv1.UsageOrder_USAGE_ORDER_BY_COST, Limit: limit(in),
 	}
-	switch isLabel := q.Grouping == meter.UsageByLabel; {
-	case isLabel && q.LabelKey == "":
-		return "", q, invalidField("label_key", "must be the name of the label")
-	case !isLabel && q.LabelKey != "":
-		return "", q, invalidField("label_key", "must not be set but for a label")
+	if wrong := usageFaults(in); wrong != nil {
+		return "", q, wrong.merged(pageFaults(in))
 	}
-	var err error
-	if q.Span, err = spanOf(in.GetFrom(), in.GetTo()); err != nil {
-		return "", q, err
-	}
+	q.Span, _ = spanOf(in.GetFrom(), in.GetTo())
 	l := list("ReportUsage", q.OrganizationID, q.Span.Start.String(), q.Span.End.String(), in.GetGroupBy().String(), q.LabelKey,
 		strconv.FormatBool(q.ByCost))
 	place, err := l.afterPlace(in)
@@ -69,6 +63,17 @@ func usageQuery(in *meterv1.ReportUsageRequest) (listing, meter.UsageQuery, erro
 		q.AsOf, q.Span, q.Offset = place.asOf, place.span, place.offset
 	}
 	return l, q, err
+}
+
+func usageFaults(in *meterv1.ReportUsageRequest) *FieldError {
+	_, wrong := spanOf(in.GetFrom(), in.GetTo())
+	switch isLabel := in.GetGroupBy() == meterv1.UsageGrouping_USAGE_GROUPING_LABEL; {
+	case isLabel && in.GetLabelKey() == "":
+		wrong = wrong.andAgainst("group_by", "label_key", "must be the name of the label")
+	case !isLabel && in.GetLabelKey() != "":
+		wrong = wrong.andAgainst("group_by", "label_key", "must not be set but for a label")
+	}
+	return wrong
 }
 
 // reportPlace is where a page of a report begins. The pages of a report tell of one moment and one span.
@@ -112,7 +117,7 @@ func inRange(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9999 }
 
 // spanOf is a span as the rules take it; an end that is not said is zero. Moments are kept in whole microseconds, so an end
 // that lies between two is the next one: there is nothing between.
-func spanOf(from, to *timestamp) (span meter.Span, err error) {
+func spanOf(from, to *timestamp) (span meter.Span, wrong *FieldError) {
 	for _, end := range []struct {
 		name string
 		said *timestamp
@@ -122,14 +127,15 @@ func spanOf(from, to *timestamp) (span meter.Span, err error) {
 			continue
 		}
 		if !end.said.IsValid() {
-			return span, invalidField(end.name, requireTime)
+			wrong = wrong.and(end.name, requireTime)
+			continue
 		}
 		if *end.kept = momentOf(end.said); end.kept.Before(end.said.AsTime()) || end.kept.IsZero() {
 			*end.kept = end.kept.Add(resolution)
 		}
 	}
 	if !span.Start.IsZero() && !span.End.IsZero() && !span.Start.Before(span.End) {
-		return span, invalidField("to", "must be after from")
+		wrong = wrong.and("to", "must be after from")
 	}
-	return span, nil
+	return span, wrong
 }

@@ -52,7 +52,49 @@ func (v *Validator) Check(request proto.Message) error {
 	for _, violation := range broken.Violations {
 		wrong.add(violated(request, violation))
 	}
-	return &wrong
+	return wrong.merged(conversionFaults(request))
+}
+
+// conversionFaults is what the conversion of a request says of it beside the contract's rules, such as of fields that do not
+// go together. Valid requests are converted by their handlers; here it is asked of one that breaks a rule, so that all that is
+// wrong with it is told at once. So every conversion must bear requests that break any rule.
+func conversionFaults(request proto.Message) *FieldError {
+	switch in := request.(type) {
+	case *meterv1.ReserveRequest:
+		return reserveFaults(in)
+	case *meterv1.CommitRequest:
+		return commitFaults(in)
+	case *meterv1.ReleaseRequest:
+		return tokenFaults(in.GetTokenUsage())
+	case *meterv1.ExtendRequest:
+		return extendFaults(in)
+	case *meterv1.PutOrganizationRequest:
+		return faultsOf(putOrganizationCommand(in.GetOrganization()))
+	case *meterv1.PutPriceBookRequest:
+		return faultsOf(bookOf(in.GetPriceBook()))
+	case *meterv1.QuoteRequest:
+		return quoteFaults(in)
+	case *meterv1.RegisterResourceRequest:
+		return faultsOf(registerCommand(in))
+	case *meterv1.ExplainTurnRequest:
+		return turnFaults(in)
+	case *meterv1.ReportUsageRequest:
+		return new(FieldError).merged(usageFaults(in)).merged(pageFaults(in))
+	case *meterv1.ListLedgerEntriesRequest:
+		_, wrong := spanOf(in.GetFrom(), in.GetTo())
+		return new(FieldError).merged(wrong).merged(pageFaults(in))
+	case paged:
+		return pageFaults(in)
+	default:
+		return nil
+	}
+}
+
+// faultsOf is what a conversion says of the fields; nil: nothing.
+func faultsOf[T any](_ T, err error) *FieldError {
+	var wrong *FieldError
+	_ = errors.As(err, &wrong) // It says nothing else.
+	return wrong
 }
 
 // services are the descriptors of every service of the contract.

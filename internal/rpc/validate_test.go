@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -174,7 +175,14 @@ func wantBroken(t *testing.T, v *Validator, sample proto.Message, path []protore
 		t.Errorf("%s: %s = %.40q passes: %v", sample.ProtoReflect().Descriptor().Name(), want, value, err)
 		return
 	}
+	var beside []field // A sample has every field set, also those that do not go together.
+	if faults := conversionFaults(sample); faults != nil {
+		beside = faults.fields
+	}
 	for _, f := range refused.fields {
+		if slices.Contains(beside, f) {
+			continue
+		}
 		if named := inBrackets.ReplaceAllString(f.path, ""); named != want {
 			t.Errorf("%s: for %s = %.40q it names %s", sample.ProtoReflect().Descriptor().Name(), want, value, f.path)
 		}
@@ -274,7 +282,7 @@ func TestRequirements(t *testing.T) {
 		request := proto.Clone(sampleRequests()["meter.v1."+c.message])
 		put(request.ProtoReflect(), request.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(c.field)), c.value)
 		var refused *FieldError
-		if !errors.As(validator.Check(request), &refused) || len(refused.fields) != 1 || refused.fields[0] != (field{c.path, c.want}) {
+		if !errors.As(validator.Check(request), &refused) || refused.fields[0] != (field{path: c.path, requirement: c.want}) {
 			t.Errorf("%s.%s = %v: got %v, want %s %s", c.message, c.field, c.value, refused, c.path, c.want)
 		}
 	}

@@ -94,7 +94,8 @@ const (
 	//	 "metadata": {"needed_micros": "50000", "allowance_room_micros": "0", "pool_room_micros": "120",
 	//	              "resets_at": "2026-02-28T00:00:00Z"}}
 	ErrorReason_ERROR_REASON_INDIVIDUAL_EXHAUSTED ErrorReason = 14
-	// FAILED_PRECONDITION. The reservation was committed already, with other content if this is a Commit.
+	// FAILED_PRECONDITION. The reservation was committed already and keeps its charge. A Commit with the same content is
+	// answered that charge again; this was one with other content, or a Release or an Extend.
 	//
 	//	{"reason": "ALREADY_COMMITTED", "domain": "meter.v1", "metadata": {"reservation_id": "019..."}}
 	ErrorReason_ERROR_REASON_ALREADY_COMMITTED ErrorReason = 15
@@ -120,7 +121,9 @@ const (
 	//
 	//	{"reason": "INDIVIDUAL_NEEDS_NO_GRANT", "domain": "meter.v1", "metadata": {"organization_id": "mia"}}
 	ErrorReason_ERROR_REASON_INDIVIDUAL_NEEDS_NO_GRANT ErrorReason = 20
-	// FAILED_PRECONDITION. An organization on a plan of kind INDIVIDUAL has one active member at most.
+	// FAILED_PRECONDITION. An organization on a plan of kind INDIVIDUAL has one active member at most. So a plan that exists
+	// with another kind does not become INDIVIDUAL, whoever is on it, and plan_id tells which was put: make an individual plan
+	// of its own, and move the organization to it with PutOrganization.
 	//
 	//	{"reason": "INDIVIDUAL_HAS_ONE_MEMBER", "domain": "meter.v1", "metadata": {"organization_id": "mia"}}
 	ErrorReason_ERROR_REASON_INDIVIDUAL_HAS_ONE_MEMBER ErrorReason = 21

@@ -43,8 +43,11 @@ const (
 // PERMISSION_DENIED, RATE_LIMITED, OVERLOADED, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it
 // names.
 type OrganizationServiceClient interface {
-	// PutPlan creates or replaces a plan. It counts at once for every organization on it. Billing and operators call it; a
-	// retry changes nothing more; when the service is unavailable, send it again.
+	// PutPlan creates or replaces a plan. It counts at once for every organization on it. A plan of another kind never becomes
+	// INDIVIDUAL: make a plan of its own, and move the organization to it with PutOrganization. Billing and operators call it;
+	// a retry changes nothing more; when the service is unavailable, send it again.
+	//
+	// Reasons: INDIVIDUAL_HAS_ONE_MEMBER.
 	PutPlan(ctx context.Context, in *PutPlanRequest, opts ...grpc.CallOption) (*PutPlanResponse, error)
 	// GetPlan answers one plan. Billing and operators call it. It only reads.
 	//
@@ -205,8 +208,11 @@ func (c *organizationServiceClient) RemoveMember(ctx context.Context, in *Remove
 // PERMISSION_DENIED, RATE_LIMITED, OVERLOADED, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it
 // names.
 type OrganizationServiceServer interface {
-	// PutPlan creates or replaces a plan. It counts at once for every organization on it. Billing and operators call it; a
-	// retry changes nothing more; when the service is unavailable, send it again.
+	// PutPlan creates or replaces a plan. It counts at once for every organization on it. A plan of another kind never becomes
+	// INDIVIDUAL: make a plan of its own, and move the organization to it with PutOrganization. Billing and operators call it;
+	// a retry changes nothing more; when the service is unavailable, send it again.
+	//
+	// Reasons: INDIVIDUAL_HAS_ONE_MEMBER.
 	PutPlan(context.Context, *PutPlanRequest) (*PutPlanResponse, error)
 	// GetPlan answers one plan. Billing and operators call it. It only reads.
 	//

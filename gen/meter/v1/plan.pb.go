@@ -142,7 +142,7 @@ type Plan struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id that the caller chooses.
 	PlanId string `protobuf:"bytes,1,opt,name=plan_id,json=planId,proto3" json:"plan_id,omitempty"`
-	// What sort of customer it is for.
+	// What sort of customer it is for. A plan that exists with another kind does not become INDIVIDUAL.
 	Kind PlanKind `protobuf:"varint,2,opt,name=kind,proto3,enum=meter.v1.PlanKind" json:"kind,omitempty"`
 	// What each seat may use per period at no charge to the pool, in micros of the organization's unit. 0 to 10^15.
 	SeatAllowanceMicros int64 `protobuf:"varint,3,opt,name=seat_allowance_micros,json=seatAllowanceMicros,proto3" json:"seat_allowance_micros,omitempty"`
