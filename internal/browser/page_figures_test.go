@@ -117,6 +117,9 @@ func TestPageReports(t *testing.T) {
 		t.Errorf("the running period cost %s, and the meters say %s", o.costShown(), used)
 	}
 	o.see("No access to the pool", "Now") // Ben is stopped.
+	o.shoot("period")
+	eval[bool](o, `(document.querySelector("[aria-label^=Who\\ would]").scrollIntoView(), true)`)
+	o.shoot("runway")
 
 	o.click("button", "Conversation")
 	rows, _, next := s.report(t, map[string]any{"groupBy": "USAGE_GROUPING_CONVERSATION"})
@@ -200,6 +203,11 @@ func TestPageAsksOnce(t *testing.T) {
 
 	o.goTo("/reports?span=last-period")
 	o.await("see the cost", func() bool { return o.costShown() == "$1.250001" })
+	asked := o.asked("/session")
+	o.await("ask twice for the session", func() bool { return o.asked("/session") > asked+1 })
+	if reports := o.asked("ReportUsage"); reports != 2 {
+		t.Errorf("a month that is over was asked for %d times, where it has two reports", reports)
+	}
 	o.goTo("/reports?span=period")
 	o.await("ask again for days", func() bool { return o.asked("ReportUsage", "GROUPING_DAY") > 2 })
 	if all, days, members := o.asked("ReportUsage"), o.asked("ReportUsage", "GROUPING_DAY"), o.asked("ReportUsage", "GROUPING_MEMBER"); all != days+members {

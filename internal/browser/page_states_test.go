@@ -39,6 +39,13 @@ func TestPageServiceAway(t *testing.T) {
 	s.stop()
 	o.see("Not up to date", "The server cannot be reached. Check the connection.", "Trying again", "Try now", "3 members")
 	o.audit("not up to date")
+	o.resize(phoneWidth, phoneHeight)
+	if over := eval[int](o, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
+		t.Errorf("what says so is %d wider than a phone", over)
+	}
+	o.shoot("phone")
+	o.resize(desktopWidth, desktopHeight)
+	o.shoot("desktop")
 	o.click("link", "Pool")
 	o.see("Could not load the pool", "The page keeps trying by itself. If it lasts, ask whoever runs the service.", "Try again")
 	o.audit("not loaded")
