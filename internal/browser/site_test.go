@@ -14,6 +14,7 @@ import (
 	"net/http/cookiejar"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -68,7 +69,7 @@ func signedArgs(t testing.TB, database string, issuer *sessiontest.Issuer, url s
 // launch starts the program and waits until it serves. It ends with the test.
 func (s *site) launch(t testing.TB, args []string) {
 	t.Helper()
-	s.args = append(args, "--listen=127.0.0.1:0")
+	s.args = slices.Concat(args, []string{"--listen=127.0.0.1:0"})
 	s.stop = func() {}
 	t.Cleanup(func() { s.stop() })
 	s.start(t)

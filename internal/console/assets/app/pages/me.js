@@ -47,7 +47,7 @@ function Stopped({ meter, session }) {
   }
   return html`<${Notice}><p>Your monthly allowance is ${used}. Your turns now draw on the organization’s pool, as long as there is something in it. ${session.administers
     ? html`Where it is empty, turns are stopped until <a href="/pool">more is bought</a>.`
-    : "Where turns are stopped because it is empty, ask an owner or admin to buy more."} The allowance is whole again on ${reset}.</p><//>`;
+    : "Where turns are stopped because it is empty, ask an owner or admin to purchase more."} The allowance is whole again on ${reset}.</p><//>`;
 }
 
 const capLeft = (meter) => {
