@@ -17,9 +17,6 @@ import (
 const (
 	// leastAsked is how often a question is asked at least.
 	leastAsked = 10
-	// reportsSettle is how long turns run with reports beside, at most, before they are measured: the first reports are free to run at
-	// once, and a slice that counted them would tell of less, or more, than what goes on.
-	reportsSettle = 5 * time.Second
 	// hotSeats are those of the organization whose turns are measured beside the reports.
 	hotSeats = 64
 )
@@ -228,20 +225,14 @@ func (r *reports) estimateRunway(ctx context.Context, _ int) error {
 	return err
 }
 
-// ask asks a question for as long as a row lasts, one answer after the other. After each it rests as long as that took: one who
-// does not has more than the reports' share, is made to wait, and would measure that.
+// ask asks a question for as long as a row lasts, one answer after the other.
 func (r *reports) ask(ctx context.Context, q question) (Question, error) {
 	took := newTally().whole
 	began := time.Now()
 	var refused int64
 	for n := 0; n < leastAsked || time.Since(began) < r.Duration; n++ {
 		asked := time.Now()
-		err := q.ask(ctx, n)
-		answered := time.Since(asked)
-		if !pause(ctx, answered) {
-			return Question{}, ctx.Err()
-		}
-		if err != nil {
+		if err := q.ask(ctx, n); err != nil {
 			// A machine that is busy with other work may not answer in time. That is a figure, too, but for none at all.
 			refused++
 			if ctx.Err() != nil || refused == leastAsked {
@@ -249,7 +240,7 @@ func (r *reports) ask(ctx context.Context, q question) (Question, error) {
 			}
 			continue
 		}
-		if err := took.RecordValue(int64(micros(answered))); err != nil {
+		if err := took.RecordValue(int64(micros(time.Since(asked)))); err != nil {
 			return Question{}, err
 		}
 	}
@@ -259,7 +250,7 @@ func (r *reports) ask(ctx context.Context, q question) (Question, error) {
 }
 
 // compare measures the turns of a hot organization without reports, then with a caller beside them who asks for one after the
-// other, once that goes on as it will, and without again.
+// other, and without again.
 func (r *reports) compare(ctx context.Context) error {
 	hot, err := r.populate(ctx, "hot", 1, hotSeats)
 	if err != nil {
@@ -272,15 +263,11 @@ func (r *reports) compare(ctx context.Context) error {
 		})
 	}
 	without, with := turns("without"), turns("with")
-	settle, half := min(reportsSettle, r.Duration), slice{length: r.Duration / 2}
+	half := slice{length: r.Duration / 2}
 	without.slice(ctx, slice{length: r.Warmup})
 	without.tally = newTally()
 	without.slice(ctx, half)
-	answered, refused, err := r.beside(ctx, func() {
-		with.slice(ctx, slice{length: settle})
-		with.tally = newTally()
-		with.slice(ctx, slice{length: r.Duration})
-	})
+	answered, refused, err := r.beside(ctx, func() { with.slice(ctx, slice{length: r.Duration}) })
 	if err != nil {
 		return err
 	}
@@ -288,7 +275,7 @@ func (r *reports) compare(ctx context.Context) error {
 	r.count(len(r.populations)-1, without.totals)
 	r.count(len(r.populations)-1, with.totals)
 	r.report.TurnsPerSecond, r.report.WithReports = without.tally.perSecond(), with.tally.perSecond()
-	r.report.ReportsPerSecond, r.report.ReportsRefused = float64(answered)/(settle+r.Duration).Seconds(), refused
+	r.report.ReportsPerSecond, r.report.ReportsRefused = float64(answered)/r.Duration.Seconds(), refused
 	r.report.Ratio = ratio(r.report.WithReports, r.report.TurnsPerSecond)
 	return ctx.Err()
 }

@@ -43,7 +43,7 @@ func TestPageStopped(t *testing.T) {
 	o.signIn("ben", "/me")
 	o.see("so your next turn is stopped", "Ask an owner or admin of your organization to enable additional usage")
 	s.call(t, "PoolService/GrantAccess", map[string]any{"organizationId": "acme", "memberId": "ben", "capMicros": "1000000"})
-	o.see("Your turns now draw on the organization’s pool")
+	o.see("Your turns now draw on the organization’s pool, as long as there is something in it", "ask an owner or admin to purchase more")
 	s.commit(t, s.reserve(t, "ben", "second", 1_000_000), 1_000_000)
 	o.see("Your limit on additional usage for this month is reached")
 }

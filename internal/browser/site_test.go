@@ -14,6 +14,7 @@ import (
 	"net/http/cookiejar"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,6 +34,9 @@ type site struct {
 	operator string // The authorization by which a test furnishes it; empty: none is needed.
 	tls      *tls.Config
 	pageless bool // Whether it serves no page.
+
+	args []string
+	stop func() // Ends the program, and waits until it has ended.
 }
 
 // startDev starts a meterd for development on a database.
@@ -65,8 +69,17 @@ func signedArgs(t testing.TB, database string, issuer *sessiontest.Issuer, url s
 // launch starts the program and waits until it serves. It ends with the test.
 func (s *site) launch(t testing.TB, args []string) {
 	t.Helper()
+	s.args = slices.Concat(args, []string{"--listen=127.0.0.1:0"})
+	s.stop = func() {}
+	t.Cleanup(func() { s.stop() })
+	s.start(t)
+}
+
+// start starts the program, also anew once it was stopped, and waits until it serves.
+func (s *site) start(t testing.TB) {
+	t.Helper()
 	said, ended := &output{ready: make(chan struct{})}, make(chan struct{})
-	cmd := exec.CommandContext(context.Background(), program, append(args, "--listen=127.0.0.1:0")...)
+	cmd := exec.CommandContext(context.Background(), program, s.args...)
 	cmd.Stdout, cmd.Stderr = said, said
 	cmd.Env = environment()
 	if err := cmd.Start(); err != nil {
@@ -76,7 +89,7 @@ func (s *site) launch(t testing.TB, args []string) {
 		_ = cmd.Wait()
 		close(ended)
 	}()
-	t.Cleanup(func() {
+	s.stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		<-ended
 		if t.Failed() {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/spillway-metering/spillway/internal/auth"
 )
@@ -16,6 +17,8 @@ type Config struct {
 	Identify func(r *http.Request) (auth.Identity, error)
 	// Directory is where the people and their organizations are looked up.
 	Directory auth.Directory
+	// Now is the time that the rules see.
+	Now func(ctx context.Context) (time.Time, error)
 	// Tables are what can be downloaded, by the names of the files.
 	Tables map[string]Table
 	// BuyMoreURL is where an organization buys more for its pool; empty: nowhere.

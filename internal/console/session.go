@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/spillway-metering/spillway/internal/auth"
 	"github.com/spillway-metering/spillway/internal/meter"
@@ -20,6 +21,8 @@ type Session struct {
 	Refused bool `json:"refused"`
 	// Dev is true where the server runs for development, and top-ups may be made from the page.
 	Dev bool `json:"dev"`
+	// Now is the time that the rules see.
+	Now time.Time `json:"now"`
 
 	OrganizationID          string `json:"organization_id"`
 	OrganizationDisplayName string `json:"organization_display_name"`
@@ -30,8 +33,16 @@ type Session struct {
 	PlanKind                string `json:"plan_kind"`    // TEAM, EDUCATION, ENTERPRISE or INDIVIDUAL.
 	Unit                    string `json:"unit"`         // ACU or USD.
 	TimeZone                string `json:"time_zone"`    // Of IANA.
+	Period                  Span   `json:"period"`       // The running one.
+	LastPeriod              Span   `json:"last_period"`  // The one before it.
 	BuyMoreURL              string `json:"buy_more_url"` // Empty: nowhere.
 	Shows                   Shows  `json:"shows"`
+}
+
+// Span is a time from From, inclusive, to To, exclusive.
+type Span struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
 }
 
 // Shows says which pages there are for somebody.
@@ -57,6 +68,10 @@ func (c *Console) session(w http.ResponseWriter, r *http.Request) {
 
 func (c *Console) sessionOf(r *http.Request) (Session, error) {
 	nobody := Session{Dev: c.Dev}
+	var err error
+	if nobody.Now, err = c.Now(r.Context()); err != nil {
+		return nobody, err
+	}
 	id, err := c.Identify(r)
 	var unknown auth.Unauthenticated
 	switch {
@@ -65,17 +80,17 @@ func (c *Console) sessionOf(r *http.Request) (Session, error) {
 	case err != nil:
 		return nobody, err
 	}
-	s, err := c.describe(r.Context(), id)
+	s, err := c.describe(r.Context(), id, nobody.Now)
 	var refusal *meter.Refusal
 	if errors.As(err, &refusal) && refusal.Reason != meter.Unavailable {
 		err = nil
 	}
-	s.SignedIn, s.Refused, s.Dev = true, s.Role == "", c.Dev
+	s.SignedIn, s.Refused, s.Dev, s.Now = true, s.Role == "", c.Dev, nobody.Now
 	return s, err
 }
 
 // describe is the session of an identity. It has no role where there is no page for it.
-func (c *Console) describe(ctx context.Context, id auth.Identity) (Session, error) {
+func (c *Console) describe(ctx context.Context, id auth.Identity, now time.Time) (Session, error) {
 	s := Session{DisplayName: id.Subject, BuyMoreURL: c.BuyMoreURL}
 	if !id.Role.Bound() {
 		return s, nil
@@ -98,6 +113,9 @@ func (c *Console) describe(ctx context.Context, id auth.Identity) (Session, erro
 	}
 	s.Unit, s.TimeZone = units[organization.Unit], organization.Calendar.Anchor.Zone.String()
 	s.PlanKind = planKinds[plan.Kind]
+	period := organization.Calendar.PeriodAt(now)
+	last := organization.Calendar.PeriodAt(period.Start.Add(-1))
+	s.Period, s.LastPeriod = Span{period.Start, period.End}, Span{last.Start, last.End}
 	if s.Role = effectiveRole(id, member.Member); s.Role != "" {
 		s.Shows = shows(s.Role != "MEMBER", organization, plan)
 		s.PoolVisible = s.Shows.Pool

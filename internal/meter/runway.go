@@ -38,9 +38,11 @@ type Runway struct {
 	ResetsAt       time.Time
 	Stopped        int          // How many seats are stopped before ResetsAt.
 	Seats          []SeatRunway // The first of them.
+	Drawing        int          // How many others use up their allowance before ResetsAt, and then draw on the pool.
+	DrawingSeats   []SeatRunway // The first of them.
 }
 
-// SeatRunway is when a seat is stopped.
+// SeatRunway is when a seat's allowance is used, and when the seat is stopped.
 type SeatRunway struct {
 	MemberID     string
 	DisplayName  string
@@ -50,7 +52,7 @@ type SeatRunway struct {
 	AllowanceAt  time.Time // When that is used.
 	CapRemaining Micros    // Of its cap, if it is capped.
 	CapAt        time.Time // When that is used too; zero: not before the period ends, or it is not capped.
-	StoppedAt    time.Time
+	StoppedAt    time.Time // Zero: not before the period ends, where the seat is one of DrawingSeats.
 	StoppedBy    Reason
 }
 
@@ -70,7 +72,8 @@ func RunwaySpan(c Calendar, now time.Time, days int, first time.Time) (Span, int
 	return span, n
 }
 
-// EstimateRunway estimates from a basis, whose Daily it fills in. Its seats are the active ones that cost something then.
+// EstimateRunway estimates from a basis, whose Daily it fills in. Its seats are the active ones, also those whose turns cost
+// nothing then: a seat that is stopped now has no turns.
 func EstimateRunway(o Organization, plan Plan, basis RunwayBasis, seats []SeatUse) Runway {
 	pace := pace{cost: basis.Pool, over: basis.Span}
 	basis.Daily = pace.daily()
@@ -79,56 +82,73 @@ func EstimateRunway(o Organization, plan Plan, basis RunwayBasis, seats []SeatUs
 		EmptyAt: pace.spends(o.Pool.Balance, basis.At), ResetsAt: o.Calendar.PeriodAt(basis.At).End,
 	}
 	for _, use := range seats {
-		if s := r.seat(plan, use); s.stopsBefore(r.ResetsAt) {
+		switch s := r.seat(o, plan, use); {
+		case r.comes(s.StoppedAt):
 			r.Seats = append(r.Seats, s)
+		case r.comes(s.AllowanceAt):
+			s.StoppedAt, s.StoppedBy = time.Time{}, ""
+			r.DrawingSeats = append(r.DrawingSeats, s)
 		}
 	}
-	slices.SortFunc(r.Seats, func(a, b SeatRunway) int {
-		return cmp.Or(a.StoppedAt.Compare(b.StoppedAt), cmp.Compare(a.MemberID, b.MemberID))
-	})
-	r.Stopped = len(r.Seats)
-	r.Seats = r.Seats[:min(len(r.Seats), RunwaySeats)]
+	r.Seats, r.Stopped = firstSeats(r.Seats, func(s SeatRunway) time.Time { return s.StoppedAt })
+	r.DrawingSeats, r.Drawing = firstSeats(r.DrawingSeats, func(s SeatRunway) time.Time { return s.AllowanceAt })
 	return r
 }
 
-// seat estimates when one seat is stopped: once its allowance is used, and then what it may draw of the pool. At a tie of
-// cap and pool it is the pool, as in Reserve.
-func (r Runway) seat(plan Plan, use SeatUse) SeatRunway {
+// comes says whether a moment comes at all, and before the running period ends.
+func (r Runway) comes(at time.Time) bool { return !at.IsZero() && at.Before(r.ResetsAt) }
+
+// firstSeats are the first seats by a moment of each, and how many there are in all.
+func firstSeats(seats []SeatRunway, by func(SeatRunway) time.Time) ([]SeatRunway, int) {
+	slices.SortFunc(seats, func(a, b SeatRunway) int {
+		return cmp.Or(by(a).Compare(by(b)), cmp.Compare(a.MemberID, b.MemberID))
+	})
+	return seats[:min(len(seats), RunwaySeats)], len(seats)
+}
+
+// seat estimates when one seat is stopped: now if it has no room, and else once its allowance is used, and then what it may
+// draw of the pool. At a tie of cap and pool it is the pool, as in Reserve.
+func (r Runway) seat(o Organization, plan Plan, use SeatUse) SeatRunway {
 	pace := pace{cost: use.Cost, over: r.Basis.Span}
 	s := SeatRunway{
 		MemberID: use.Meter.MemberID, DisplayName: use.DisplayName, Access: use.Meter.Access, Daily: pace.daily(),
-		Remaining: use.Meter.Remaining,
+		Remaining: use.Meter.Remaining, AllowanceAt: pace.spends(use.Meter.Remaining, r.Basis.At),
 	}
-	if use.Cost == 0 {
-		return s
+	rooms := seat{org: o, plan: plan, member: Member{Access: s.Access}, period: use.Meter.Period}
+	if s.Access.Kind == AccessCapped {
+		s.CapRemaining = rooms.capRoom()
 	}
-	if s.AllowanceAt = pace.spends(s.Remaining, r.Basis.At); s.AllowanceAt.IsZero() {
-		return s
-	}
-	empty := r.EmptyAt
-	if !empty.IsZero() && empty.Before(s.AllowanceAt) {
-		empty = s.AllowanceAt
-	}
-	s.StoppedAt, s.StoppedBy = empty, PoolEmpty
 	switch {
-	case plan.Kind == PlanIndividual:
-		s.StoppedBy = IndividualExhausted
-	case s.Access.Kind == AccessNone:
+	case s.AllowanceAt.IsZero():
+		return s
+	case s.Remaining == 0 && rooms.poolRoom() == 0:
+		s.StoppedAt, s.StoppedBy = r.Basis.At, rooms.boundBy()
+	case s.Access.Kind == AccessNone && plan.Kind != PlanIndividual:
 		s.StoppedAt, s.StoppedBy = s.AllowanceAt, ExtraUsageNotEnabled
-	case s.Access.Kind == AccessCapped:
-		s.CapRemaining = (&seat{member: Member{Access: s.Access}, period: use.Meter.Period}).capRoom()
-		if s.CapAt = pace.spends(s.CapRemaining, s.AllowanceAt); !s.CapAt.Before(r.ResetsAt) {
-			s.CapAt = time.Time{}
+	default:
+		s.StoppedAt, s.StoppedBy = later(r.EmptyAt, s.AllowanceAt), PoolEmpty
+		if plan.Kind == PlanIndividual {
+			s.StoppedBy = IndividualExhausted
 		}
-		if !s.CapAt.IsZero() && (empty.IsZero() || s.CapAt.Before(empty)) {
-			s.StoppedAt, s.StoppedBy = s.CapAt, MemberCapReached
-		}
+	}
+	if s.Access.Kind != AccessCapped {
+		return s
+	}
+	if s.CapAt = pace.spends(s.CapRemaining, s.AllowanceAt); !s.CapAt.Before(r.ResetsAt) {
+		s.CapAt = time.Time{}
+	}
+	if !s.CapAt.IsZero() && (s.StoppedAt.IsZero() || s.CapAt.Before(s.StoppedAt)) {
+		s.StoppedAt, s.StoppedBy = s.CapAt, MemberCapReached
 	}
 	return s
 }
 
-func (s SeatRunway) stopsBefore(end time.Time) bool {
-	return !s.StoppedAt.IsZero() && s.StoppedAt.Before(end)
+// later is the later one of a moment that never comes if it is zero, and one that does.
+func later(a, b time.Time) time.Time {
+	if a.IsZero() || a.After(b) {
+		return a
+	}
+	return b
 }
 
 // pace is what was spent over a span.

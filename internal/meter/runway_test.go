@@ -68,7 +68,10 @@ func TestWhoIsStoppedFirst(t *testing.T) {
 	const table = `
 team       500  none         0    1000  2026-03-16T12 EXTRA_USAGE_NOT_ENABLED
 team       0    none         0    1000  2026-03-11T12 EXTRA_USAGE_NOT_ENABLED
-team       0    none         0    0     -
+team       0    none         0    0     2026-03-11T12 EXTRA_USAGE_NOT_ENABLED
+team       0    capped:400   400  0     2026-03-11T12 MEMBER_CAP_REACHED
+team       0    capped:400   399  0     2026-03-21T12 POOL_EMPTY
+team       1    none         0    0     -
 team       2100 none         0    1000  -
 team       500  capped:400   100  1000  2026-03-19T12 MEMBER_CAP_REACHED
 team       500  capped:100   300  1000  2026-03-16T12 MEMBER_CAP_REACHED
@@ -94,7 +97,7 @@ team       1500 capped:5000  0    1000  2026-03-26T12 POOL_EMPTY`
 		if r.Stopped == 1 {
 			s := r.Seats[0]
 			got = s.StoppedAt.Format("2006-01-02T15 ") + string(s.StoppedBy)
-			if s.Daily != use.Cost/10 || s.AllowanceAt.After(s.StoppedAt) || r.ResetsAt.Format("01-02") != "04-01" {
+			if s.Daily != use.Cost/10 || r.Drawing != 0 || s.AllowanceAt.After(s.StoppedAt) || r.ResetsAt.Format("01-02") != "04-01" {
 				t.Errorf("%s: got %+v", line, s)
 			}
 		}
@@ -121,5 +124,59 @@ func TestTheFirstHundredAreTold(t *testing.T) {
 		if s.MemberID != fmt.Sprintf("m%03d", n) {
 			t.Fatalf("in place %d is %s", n, s.MemberID)
 		}
+	}
+}
+
+// TestWhoIsStoppedNow: a seat without any room is stopped now, though it had no turn for long, and comes before those that
+// are stopped later.
+func TestWhoIsStoppedNow(t *testing.T) {
+	running := SeatUse{Meter: Meter{MemberID: "abe", Remaining: 500, Access: Access{Kind: AccessNone}}, Cost: 1000}
+	capped, open := Access{Kind: AccessCapped, Cap: 100}, Access{Kind: AccessUnlimited}
+	for name, c := range map[string]struct {
+		kind   PlanKind
+		pool   Pool
+		access Access
+		period Period
+		want   Reason
+	}{
+		"no access":        {PlanTeam, Pool{Balance: 1000}, Access{Kind: AccessNone}, Period{}, ExtraUsageNotEnabled},
+		"cap used":         {PlanTeam, Pool{Balance: 1000}, capped, Period{PoolUsed: 100}, MemberCapReached},
+		"cap held":         {PlanTeam, Pool{Balance: 1000}, capped, Period{PoolUsed: 30, PoolHeld: 70}, MemberCapReached},
+		"pool empty":       {PlanTeam, Pool{}, open, Period{}, PoolEmpty},
+		"pool and cap":     {PlanTeam, Pool{}, capped, Period{PoolUsed: 100}, PoolEmpty},
+		"pool held":        {PlanTeam, Pool{Balance: 1000, Held: 1000}, open, Period{}, PoolEmpty},
+		"alone, all empty": {PlanIndividual, Pool{}, open, Period{}, IndividualExhausted},
+	} {
+		idle := SeatUse{Meter: Meter{MemberID: "zoe", Access: c.access, Period: c.period}}
+		o := Organization{Calendar: Calendar{Anchor: in(t, "UTC")}, Pool: c.pool}
+		r := EstimateRunway(o, Plan{Kind: c.kind}, tenDays(t, 0), []SeatUse{running, idle})
+		if r.Stopped < 1 || r.Seats[0].MemberID != "zoe" || r.Seats[0].StoppedBy != c.want || !r.Seats[0].StoppedAt.Equal(r.Basis.At) ||
+			!r.Seats[0].AllowanceAt.Equal(r.Basis.At) {
+			t.Errorf("%s: got %+v", name, r.Seats)
+		}
+	}
+}
+
+// TestWhoDrawsOnThePool: a seat that may draw is told of with the day on which its allowance is used up, where that comes
+// before the period ends and nothing stops it before.
+func TestWhoDrawsOnThePool(t *testing.T) {
+	use := func(id string, remaining, cost Micros, access Access) SeatUse {
+		return SeatUse{Meter: Meter{MemberID: id, Remaining: remaining, Access: access}, Cost: cost}
+	}
+	open := Access{Kind: AccessUnlimited}
+	r := EstimateRunway(Organization{Calendar: Calendar{Anchor: in(t, "UTC")}, Pool: Pool{Balance: 1 << 40}}, Plan{Kind: PlanTeam},
+		tenDays(t, 1000), []SeatUse{
+			use("later", 1000, 1000, open), use("capped", 500, 1000, Access{Kind: AccessCapped, Cap: 5000}), use("draws", 0, 0, open),
+			use("next month", 2100, 1000, open), use("idle", 1, 0, open), use("stopped", 500, 1000, Access{Kind: AccessNone}),
+		})
+	var got []string
+	for _, s := range r.DrawingSeats {
+		got = append(got, s.MemberID+s.AllowanceAt.Format(" 01-02"))
+		if !s.StoppedAt.IsZero() || s.StoppedBy != "" {
+			t.Errorf("%s is stopped: %+v", s.MemberID, s)
+		}
+	}
+	if strings.Join(got, ", ") != "draws 03-11, capped 03-16, later 03-21" || r.Drawing != 3 || r.Stopped != 1 {
+		t.Errorf("got %v of %d, and %d are stopped", got, r.Drawing, r.Stopped)
 	}
 }

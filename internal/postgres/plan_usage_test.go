@@ -43,10 +43,12 @@ var rollupPaths = map[string][]string{
 // a month: no report reads the table through, nor passes over values of others while it looks one up.
 func TestReportsGoByTheKeyOfRollups(t *testing.T) {
 	t.Parallel()
-	conn := connect(t, openAt(t, postgres.Config{URL: server.Database(t)}))
+	store := openAt(t, postgres.Config{URL: server.Database(t)})
+	conn := connect(t, store)
 	exec(t, conn, fullRollups)
-	exec(t, conn, strings.ReplaceAll(postgres.ReportSettings, "SET LOCAL", "SET"))
-	exec(t, conn, "SET jit = off")
+	for name, value := range store.ReportSettings() {
+		exec(t, conn, "SELECT set_config($1, $2, false)", name, value)
+	}
 	p := planner{t, "in a session of reports", conn, postgres.ReportStatements()}
 	for name, sql := range p.statements {
 		exec(t, conn, `PREPARE "`+name+`" AS `+sql)

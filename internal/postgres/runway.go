@@ -60,7 +60,7 @@ func (s *Store) estimateRunway(
 	return meter.EstimateRunway(m.organization, plan, basis, seats), err
 }
 
-// seats are an organization's active seats that cost something, as they stand.
+// seats are an organization's active seats as they stand, with what their turns cost.
 func (u *usage) seats(ctx context.Context, plan meter.Plan) ([]meter.SeatUse, error) {
 	costs, err := u.costs(ctx)
 	if err != nil {
@@ -68,14 +68,12 @@ func (u *usage) seats(ctx context.Context, plan meter.Plan) ([]meter.SeatUse, er
 	}
 	organization := u.mark.organization
 	members, err := collect(ctx, u.tx, memberTargets, readSeats, organization.ID)
-	var seats []meter.SeatUse
+	seats := make([]meter.SeatUse, 0, len(members))
 	for _, member := range members {
-		if cost := costs[member.ID]; cost > 0 {
-			seats = append(seats, meter.SeatUse{
-				Meter:       meter.MeterOf(organization, plan, member, u.mark.now),
-				DisplayName: member.DisplayName, Cost: cost,
-			})
-		}
+		seats = append(seats, meter.SeatUse{
+			Meter:       meter.MeterOf(organization, plan, member, u.mark.now),
+			DisplayName: member.DisplayName, Cost: costs[member.ID],
+		})
 	}
 	return seats, err
 }

@@ -271,3 +271,25 @@ func TestWhoGivesWay(t *testing.T) {
 	same(t, "who gives way", programOf(<-told), "meterd roll-up")
 	same(t, "how many others do", len(told), 0)
 }
+
+// TestWhoStoppedLongAgoIsTold lets a seat use up its allowance, and estimates once the days looked at know nothing of it.
+func TestWhoStoppedLongAgoIsTold(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	start, err := store.SetClock(within(t), time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC))
+	must(t, err)
+	l := found(t, store, firm)
+	r := reserve(firm, seat(0), "last", 1_000, time.Minute)
+	l.do(access(firm, seat(0), meter.Access{Kind: meter.AccessNone}), r, commit(r, 1_000))
+	_, err = store.SetClock(within(t), start.AddDate(0, 0, 6))
+	must(t, err)
+	runway, err := store.Runway(within(t), firm, 2)
+	must(t, err)
+	if runway.Basis.Turns != 0 || runway.Stopped == 0 || len(runway.Seats) == 0 {
+		t.Fatalf("nobody is stopped: %+v", runway)
+	}
+	first := runway.Seats[0]
+	if first.MemberID != seat(0) || first.StoppedBy != meter.ExtraUsageNotEnabled || !first.StoppedAt.Equal(runway.Basis.At) {
+		t.Errorf("the first is %+v", first)
+	}
+}

@@ -46,6 +46,7 @@ func runwayMessage(r meter.Runway) *meterv1.Runway {
 		OrganizationId: r.OrganizationID, Unit: number[meterv1.Unit](r.Unit), Basis: basisMessage(r),
 		PoolBalanceMicros: int64(r.Balance), PoolEmptyAt: moment(r.EmptyAt), PoolEmptyOn: dayMessage(r.EmptyAt, r.Zone),
 		ResetsAt: moment(r.ResetsAt), StoppedSeats: int64(r.Stopped), Seats: each(r.Seats, seatRunwayMessage),
+		DrawingSeatsCount: int64(r.Drawing), DrawingSeats: each(r.DrawingSeats, seatRunwayMessage),
 	}
 }
 

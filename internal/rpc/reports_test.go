@@ -135,6 +135,7 @@ func TestRunwayMessages(t *testing.T) {
 			},
 			{MemberID: "bo", Access: meter.Access{Kind: meter.AccessNone}},
 		},
+		Drawing: 8, DrawingSeats: []meter.SeatRunway{{MemberID: "cy", Access: meter.Access{Kind: meter.AccessUnlimited}, AllowanceAt: noon}},
 	}
 	answer, err := a.usage.EstimateRunway(t.Context(), &meterv1.EstimateRunwayRequest{OrganizationId: "acme"})
 	if err != nil {
@@ -156,6 +157,10 @@ func TestRunwayMessages(t *testing.T) {
 			},
 			{MemberId: "bo", Access: &meterv1.Access{Kind: meterv1.AccessKind_ACCESS_KIND_NONE}},
 		},
+		DrawingSeatsCount: 8,
+		DrawingSeats: []*meterv1.SeatRunway{{
+			MemberId: "cy", Access: &meterv1.Access{Kind: meterv1.AccessKind_ACCESS_KIND_UNLIMITED}, AllowanceExhaustedAt: moment(0),
+		}},
 	}
 	if !proto.Equal(answer.GetRunway(), want) {
 		t.Errorf("got  %v\nwant %v", answer.GetRunway(), want)

@@ -63,7 +63,8 @@ func (s *server) openWeb() (http.Handler, error) {
 
 func (s *server) registerPage(mux *http.ServeMux) error {
 	page, err := console.New(console.Config{
-		Identify: s.identify, Directory: s.store, Tables: s.edge.tables(), BuyMoreURL: s.BuyMoreURL, Dev: s.Dev, Logger: s.Logger,
+		Identify: s.identify, Directory: s.store, Now: s.store.Now, Tables: s.edge.tables(), BuyMoreURL: s.BuyMoreURL,
+		Dev: s.Dev, Logger: s.Logger,
 	})
 	if err != nil {
 		return err

@@ -143,7 +143,8 @@ type Member struct {
 	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// Email address, at most 320 characters. It is shown, never written to.
 	Email string `protobuf:"bytes,4,opt,name=email,proto3" json:"email,omitempty"`
-	// Address of a picture, at most 1024 characters.
+	// Address of a picture, at most 1024 characters. The page asks no other server for pictures: it draws one that is in its address
+	// (a data: URL in base64 of PNG, JPEG, WebP or GIF) or on the page's own origin, and initials in place of any other.
 	AvatarUrl string `protobuf:"bytes,5,opt,name=avatar_url,json=avatarUrl,proto3" json:"avatar_url,omitempty"`
 	// What the member may do in the organization. Unset in a Put: MEMBER.
 	Role Role `protobuf:"varint,6,opt,name=role,proto3,enum=meter.v1.Role" json:"role,omitempty"`

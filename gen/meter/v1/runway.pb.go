@@ -41,10 +41,15 @@ type Runway struct {
 	PoolEmptyOn *Date `protobuf:"bytes,6,opt,name=pool_empty_on,json=poolEmptyOn,proto3" json:"pool_empty_on,omitempty"`
 	// When the running period ends, and with it every allowance and cap is whole again. No seat is looked at beyond it.
 	ResetsAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=resets_at,json=resetsAt,proto3" json:"resets_at,omitempty"`
-	// How many seats would be stopped before the running period ends.
+	// How many seats are stopped now, or would be before the running period ends.
 	StoppedSeats int64 `protobuf:"varint,8,opt,name=stopped_seats,json=stoppedSeats,proto3" json:"stopped_seats,omitempty"`
-	// Who would be stopped first: at most the first 100 of them, in order of stopped_at, then of member id.
-	Seats         []*SeatRunway `protobuf:"bytes,9,rep,name=seats,proto3" json:"seats,omitempty"`
+	// Who is stopped, or would be first: at most the first 100 of them, in order of stopped_at, then of member id. An active seat
+	// without any room comes first, however long it has had no turn.
+	Seats []*SeatRunway `protobuf:"bytes,9,rep,name=seats,proto3" json:"seats,omitempty"`
+	// How many other seats use up their allowance before the running period ends, and draw on the pool from then on.
+	DrawingSeatsCount int64 `protobuf:"varint,10,opt,name=drawing_seats_count,json=drawingSeatsCount,proto3" json:"drawing_seats_count,omitempty"`
+	// Who does so first: at most the first 100 of them, in order of allowance_exhausted_at, then of member id.
+	DrawingSeats  []*SeatRunway `protobuf:"bytes,11,rep,name=drawing_seats,json=drawingSeats,proto3" json:"drawing_seats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -138,6 +143,20 @@ func (x *Runway) GetStoppedSeats() int64 {
 func (x *Runway) GetSeats() []*SeatRunway {
 	if x != nil {
 		return x.Seats
+	}
+	return nil
+}
+
+func (x *Runway) GetDrawingSeatsCount() int64 {
+	if x != nil {
+		return x.DrawingSeatsCount
+	}
+	return 0
+}
+
+func (x *Runway) GetDrawingSeats() []*SeatRunway {
+	if x != nil {
+		return x.DrawingSeats
 	}
 	return nil
 }
@@ -252,7 +271,7 @@ func (x *RunwayBasis) GetTimeZone() string {
 	return ""
 }
 
-// SeatRunway is an estimate of when one seat is stopped, within the running period.
+// SeatRunway is an estimate of when one seat's allowance is used up and when it is stopped, within the running period.
 type SeatRunway struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Member whose seat it is.
@@ -271,10 +290,11 @@ type SeatRunway struct {
 	CapRemainingMicros *int64 `protobuf:"varint,7,opt,name=cap_remaining_micros,json=capRemainingMicros,proto3,oneof" json:"cap_remaining_micros,omitempty"`
 	// Of a CAPPED access: when the cap is used too. Unset: not within the running period.
 	CapReachedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=cap_reached_at,json=capReachedAt,proto3" json:"cap_reached_at,omitempty"`
-	// When its next turn would be refused.
+	// When its next turn would be refused; the time of the estimate, if it would be now. Unset of a drawing seat: not within the
+	// running period.
 	StoppedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=stopped_at,json=stoppedAt,proto3" json:"stopped_at,omitempty"`
 	// For which reason, named as in google.rpc.ErrorInfo.reason: EXTRA_USAGE_NOT_ENABLED, MEMBER_CAP_REACHED, POOL_EMPTY or
-	// INDIVIDUAL_EXHAUSTED.
+	// INDIVIDUAL_EXHAUSTED. Empty where stopped_at is unset.
 	StoppedBy     string `protobuf:"bytes,10,opt,name=stopped_by,json=stoppedBy,proto3" json:"stopped_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -384,7 +404,7 @@ var File_meter_v1_runway_proto protoreflect.FileDescriptor
 
 const file_meter_v1_runway_proto_rawDesc = "" +
 	"\n" +
-	"\x15meter/v1/runway.proto\x12\bmeter.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15meter/v1/access.proto\x1a\x13meter/v1/date.proto\x1a\x1bmeter/v1/organization.proto\"\xb0\x03\n" +
+	"\x15meter/v1/runway.proto\x12\bmeter.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15meter/v1/access.proto\x1a\x13meter/v1/date.proto\x1a\x1bmeter/v1/organization.proto\"\x9b\x04\n" +
 	"\x06Runway\x12'\n" +
 	"\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationId\x12\"\n" +
 	"\x04unit\x18\x02 \x01(\x0e2\x0e.meter.v1.UnitR\x04unit\x12+\n" +
@@ -394,7 +414,10 @@ const file_meter_v1_runway_proto_rawDesc = "" +
 	"\rpool_empty_on\x18\x06 \x01(\v2\x0e.meter.v1.DateR\vpoolEmptyOn\x127\n" +
 	"\tresets_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bresetsAt\x12#\n" +
 	"\rstopped_seats\x18\b \x01(\x03R\fstoppedSeats\x12*\n" +
-	"\x05seats\x18\t \x03(\v2\x14.meter.v1.SeatRunwayR\x05seats\"\xbc\x02\n" +
+	"\x05seats\x18\t \x03(\v2\x14.meter.v1.SeatRunwayR\x05seats\x12.\n" +
+	"\x13drawing_seats_count\x18\n" +
+	" \x01(\x03R\x11drawingSeatsCount\x129\n" +
+	"\rdrawing_seats\x18\v \x03(\v2\x14.meter.v1.SeatRunwayR\fdrawingSeats\"\xbc\x02\n" +
 	"\vRunwayBasis\x12.\n" +
 	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
 	"\x02to\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x12\n" +
@@ -452,18 +475,19 @@ var file_meter_v1_runway_proto_depIdxs = []int32{
 	5,  // 3: meter.v1.Runway.pool_empty_on:type_name -> meter.v1.Date
 	4,  // 4: meter.v1.Runway.resets_at:type_name -> google.protobuf.Timestamp
 	2,  // 5: meter.v1.Runway.seats:type_name -> meter.v1.SeatRunway
-	4,  // 6: meter.v1.RunwayBasis.from:type_name -> google.protobuf.Timestamp
-	4,  // 7: meter.v1.RunwayBasis.to:type_name -> google.protobuf.Timestamp
-	4,  // 8: meter.v1.RunwayBasis.generated_at:type_name -> google.protobuf.Timestamp
-	6,  // 9: meter.v1.SeatRunway.access:type_name -> meter.v1.Access
-	4,  // 10: meter.v1.SeatRunway.allowance_exhausted_at:type_name -> google.protobuf.Timestamp
-	4,  // 11: meter.v1.SeatRunway.cap_reached_at:type_name -> google.protobuf.Timestamp
-	4,  // 12: meter.v1.SeatRunway.stopped_at:type_name -> google.protobuf.Timestamp
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	2,  // 6: meter.v1.Runway.drawing_seats:type_name -> meter.v1.SeatRunway
+	4,  // 7: meter.v1.RunwayBasis.from:type_name -> google.protobuf.Timestamp
+	4,  // 8: meter.v1.RunwayBasis.to:type_name -> google.protobuf.Timestamp
+	4,  // 9: meter.v1.RunwayBasis.generated_at:type_name -> google.protobuf.Timestamp
+	6,  // 10: meter.v1.SeatRunway.access:type_name -> meter.v1.Access
+	4,  // 11: meter.v1.SeatRunway.allowance_exhausted_at:type_name -> google.protobuf.Timestamp
+	4,  // 12: meter.v1.SeatRunway.cap_reached_at:type_name -> google.protobuf.Timestamp
+	4,  // 13: meter.v1.SeatRunway.stopped_at:type_name -> google.protobuf.Timestamp
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_meter_v1_runway_proto_init() }

@@ -1,5 +1,6 @@
 // Amounts, dates and numbers as the reader's locale writes them. Amounts are micros: they come as strings and are counted
 // as BigInt, so that no amount ever becomes a float.
+import { now } from "./clock.js";
 
 const MICROS = 1_000_000n;
 
@@ -108,7 +109,7 @@ export const day = (at, zone) => cached(Intl.DateTimeFormat, { dateStyle: "long"
 /** A moment's day without the year where it is this one. */
 export function dayShort(at, zone) {
   const options = { day: "numeric", month: "short", timeZone: zone };
-  if (dateIn(at, zone).slice(0, 4) !== dateIn(Date.now(), zone).slice(0, 4)) options.year = "numeric";
+  if (dateIn(at, zone).slice(0, 4) !== dateIn(now(), zone).slice(0, 4)) options.year = "numeric";
   return cached(Intl.DateTimeFormat, options).format(new Date(at));
 }
 
@@ -156,8 +157,8 @@ export function addDays(date, days) {
 }
 
 /** How far off a moment is: "in 3 days", "2 hours ago". */
-export function relative(at, now = Date.now()) {
-  const seconds = Math.round((new Date(at).getTime() - now) / 1000);
+export function relative(at) {
+  const seconds = Math.round((new Date(at).getTime() - now()) / 1000);
   const steps = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
   const [unit, size] = steps.find(([, s]) => Math.abs(seconds) >= s) ?? steps[3];
   return cached(Intl.RelativeTimeFormat, { numeric: "auto" }).format(Math.trunc(seconds / size), unit);

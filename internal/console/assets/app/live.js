@@ -1,14 +1,18 @@
 // Figures that move: asks again every two seconds while somebody looks, rests while nobody does, and slows down while the
-// server does not answer.
+// server does not answer. What does not move any more is asked once.
 import { useCallback, useEffect, useRef, useState } from "../vendor/preact-htm.js";
 
 const slowest = 30_000;
+const pace = 2000;
+
+/** How often to ask for what does not change any more. */
+export const once = Infinity;
 
 /**
  * What load(signal) answers, again and again. dependencies say when it is another question: then the old answer is
  * forgotten, unless keep says that it may stand until the new one is there.
  */
-export function useLive(load, dependencies, { every = 2000, keep = false } = {}) {
+export function useLive(load, dependencies, { every = pace, keep = false } = {}) {
   const [state, setState] = useState({ data: null, error: null, loading: true });
   const latest = useRef(load);
   latest.current = load;
@@ -35,10 +39,11 @@ function startPolling(load, every, onData, onError) {
   let timer = 0;
   let failures = 0;
   let running = null;
+  let settled = false;
 
   const again = (delay) => {
     clearTimeout(timer);
-    if (!stopping.signal.aborted && !document.hidden && delay !== Infinity) timer = setTimeout(round, delay);
+    if (!stopping.signal.aborted && !document.hidden && delay !== once) timer = setTimeout(round, delay);
   };
   const round = () => { running ??= ask().finally(() => { running = null; }); return running; };
   const ask = async () => {
@@ -47,6 +52,7 @@ function startPolling(load, every, onData, onError) {
       const data = await load(stopping.signal);
       if (stopping.signal.aborted) return;
       failures = 0;
+      settled = every === once;
       onData(data);
     } catch (error) {
       if (stopping.signal.aborted || error.name === "AbortError") return;
@@ -54,9 +60,12 @@ function startPolling(load, every, onData, onError) {
       onError(error);
       if (isFinal(error)) return;
     }
-    again(Math.min(slowest, every * 2 ** failures));
+    again(failures ? Math.min(slowest, Math.min(every, pace) * 2 ** failures) : every);
   };
-  const onVisible = () => (document.hidden ? clearTimeout(timer) : round());
+  const onVisible = () => {
+    clearTimeout(timer);
+    if (!document.hidden && !settled) round();
+  };
   document.addEventListener("visibilitychange", onVisible);
   round();
   return {
@@ -71,4 +80,4 @@ function startPolling(load, every, onData, onError) {
 }
 
 /** Whether asking again will not help by itself. */
-const isFinal = (error) => ["permission_denied", "unauthenticated", "unimplemented", "not_found", "invalid_argument"].includes(error.code);
+export const isFinal = (error) => ["permission_denied", "unauthenticated", "unimplemented", "not_found", "invalid_argument"].includes(error.code);

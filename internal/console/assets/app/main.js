@@ -45,17 +45,30 @@ function App({ session: first }) {
 }
 
 const askAgainAfter = 10_000;
+const askEvery = 60_000;
+/** A development server's clock may be moved at any time. */
+const askEveryUnderDev = 5000;
 
-/** The session, asked for anew when a call is refused: a role or a plan may have changed since the page was opened. */
+/**
+ * The session, asked for anew now and then, and when a call is refused: a role or a plan may have changed since the page was
+ * opened, and a month may have ended.
+ */
 function useFreshSession(first) {
   const [session, setSession] = useState(first);
   const asked = useRef(0);
-  useEffect(() => whenRefused(async () => {
-    if (Date.now() - asked.current < askAgainAfter) return;
-    asked.current = Date.now();
-    const now = await loadSession().catch(() => null);
-    if (now?.signedIn && !now.refused) setSession(now);
-  }), []);
+  useEffect(() => {
+    const ask = async () => {
+      const fresh = await loadSession().catch(() => null);
+      if (fresh?.signedIn && !fresh.refused) setSession(fresh);
+    };
+    whenRefused(() => {
+      if (Date.now() - asked.current < askAgainAfter) return;
+      asked.current = Date.now();
+      ask();
+    });
+    const timer = setInterval(() => { if (!document.hidden) ask(); }, first.dev ? askEveryUnderDev : askEvery);
+    return () => clearInterval(timer);
+  }, []);
   return session;
 }
 
@@ -115,8 +128,10 @@ const Failure = ({ retry }) => html`
     <h1 class="visually-hidden">Spillway</h1>
     <section class="card"><${State} icon="warn" role="alert" title="The service does not answer"
       actions=${html`<${Button} class="primary" onClick=${retry}>Try again<//>`}>
-      Check the connection and try again. Turns are metered all the same.<//></section>
+      Check the connection. The page keeps trying by itself; if it lasts, ask whoever runs the service. What is on record stays.<//></section>
   </main>`;
+
+const startAgainAfter = 5000;
 
 async function start() {
   const root = document.getElementById("app");
@@ -130,7 +145,8 @@ async function start() {
     render(session.refused ? html`<${Refused} session=${session} />` : html`<${App} session=${session} />`, root);
   } catch {
     root.replaceChildren();
-    render(html`<${Failure} retry=${() => location.reload()} />`, root);
+    const timer = setTimeout(start, startAgainAfter);
+    render(html`<${Failure} retry=${() => { clearTimeout(timer); start(); }} />`, root);
   }
 }
 

@@ -1,6 +1,7 @@
 // The pool's balance over time: day by day as the reports have it, or movement by movement as the statement has it.
 import { html, useState } from "../../vendor/preact-htm.js";
-import { call } from "../api.js";
+import { call, pageOf } from "../api.js";
+import { now } from "../clock.js";
 import { addDays, dateIn, day, dayShort, exact, instant, micros, moment, money, short, startOf } from "../format.js";
 import { useLive } from "../live.js";
 import { StairPlot } from "../plot.js";
@@ -20,12 +21,12 @@ export function BalancePlot({ pool }) {
   const [chosen, setChosen] = useState("");
   const byDay = session.shows.reports && chosen !== "latest";
   const live = useLive((signal) => load(session, byDay ? Number(chosen || 30) : 0, !chosen, signal),
-    [session.organizationId, chosen], { every: byDay && chosen ? 10_000 : 3000, keep: true });
+    [session.organizationId, chosen], { every: 10_000, keep: true });
   const range = live.data?.daily === false ? "latest" : chosen || "30";
   return html`
     <${Card} title="Balance over time" busy=${live.loading}
       actions=${session.shows.reports && html`<${Segments} label="Span" value=${range} choices=${ranges} onChoose=${setChosen} />`}>
-      ${show(live, (data) => html`<${Plot} points=${withNow(data.points, pool, session)} unit=${session.unit} />`,
+      ${show(live, (data) => html`<${Plot} points=${withNow(data.points, pool, session)} pool=${pool} unit=${session.unit} />`,
         { block: true, lines: 0, what: "the balance over time" })}
     <//>`;
 }
@@ -40,24 +41,24 @@ async function load(session, days, mayChange, signal) {
 
 /** The balance at the end of each day on which it moved. */
 async function dailyPoints({ organizationId, timeZone }, days, signal) {
-  const from = startOf(addDays(dateIn(Date.now(), timeZone), 1 - days), timeZone);
+  const from = startOf(addDays(dateIn(now(), timeZone), 1 - days), timeZone);
   const answer = await call("UsageService/ReportUsage", {
     organizationId, groupBy: "USAGE_GROUPING_DAY", pageSize: 1000,
-    from: new Date(from).toISOString(), to: new Date(Date.now() + 60_000).toISOString(),
+    from: new Date(from).toISOString(), to: new Date(now() + 60_000).toISOString(),
   }, { signal });
   return (answer.rows ?? []).filter((row) => row.poolBalanceMicros !== undefined).map((row) => {
-    const at = Math.min(Date.parse(row.endsAt), Date.now());
+    const at = Math.min(Date.parse(row.endsAt), now());
     return { at, value: micros(row.poolBalanceMicros), name: `End of ${day(row.startsAt, timeZone)}`, tick: dayShort(row.startsAt, timeZone) };
   });
 }
 
-/** The balance after each of the latest movements of the pool. */
+/** The balance after each of the latest movements of the pool, however many turns that allowances paid came after them. */
 async function latestPoints({ organizationId, timeZone }, signal) {
-  const answer = await call("PoolService/ListLedgerEntries", {
+  const { rows } = await pageOf("PoolService/ListLedgerEntries", {
     organizationId, newestFirst: true, pageSize: latestMovements,
     kinds: ["LEDGER_ENTRY_KIND_TOP_UP", "LEDGER_ENTRY_KIND_REFUND", "LEDGER_ENTRY_KIND_POOL_CHARGE"],
-  }, { signal });
-  const entries = [...(answer.entries ?? [])].reverse();
+  }, (answer) => answer.entries, { signal });
+  const entries = [...rows].reverse();
   const wide = entries.length > 1 && Date.parse(entries.at(-1).at) - Date.parse(entries[0].at) > 2 * 86_400_000;
   return entries.map((entry) => ({
     at: Date.parse(entry.at), value: micros(entry.poolBalanceAfterMicros), name: instant(entry.at, timeZone),
@@ -70,12 +71,15 @@ const timeOf = (at, zone) => new Intl.DateTimeFormat(navigator.languages, { time
 /** The points up to now: the balance stands as it is until something moves it. */
 function withNow(points, pool, { timeZone }) {
   if (!pool || !points.length) return points;
-  const now = Date.now();
-  const past = points.filter((p) => p.at < now - 1000);
-  return [...past, { at: now, value: micros(pool.balanceMicros), name: `Now, ${moment(now, timeZone)}`, tick: "now" }];
+  const at = now();
+  const past = points.filter((p) => p.at < at - 1000);
+  return [...past, { at, value: micros(pool.balanceMicros), name: `Now, ${moment(at, timeZone)}`, tick: "now" }];
 }
 
-function Plot({ points, unit }) {
+function Plot({ points, pool, unit }) {
+  if (!points.length && micros(pool?.purchasedLifetimeMicros) > 0n) {
+    return html`<${State} icon="pool" title="Nothing has moved for long">The balance stands at ${exact(pool.balanceMicros, unit)}. What moved it is in the statement below.<//>`;
+  }
   if (!points.length) {
     return html`<${State} icon="pool" title="Nothing has moved yet">The balance is drawn here from the first purchase on.<//>`;
   }

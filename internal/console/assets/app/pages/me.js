@@ -34,17 +34,20 @@ function Meter({ meter, session }) {
 function Stopped({ meter, session }) {
   if (micros(meter.remainingMicros) > 0n) return null;
   const reset = day(meter.resetsAt, session.timeZone);
+  const used = micros(meter.heldMicros) > 0n ? "used, or held by open turns" : "used";
   const kind = kindOf(meter.access);
   if (session.planKind === "INDIVIDUAL") {
-    return html`<${Notice} kind="warn"><p>Your monthly allowance is used. Turns now draw on <a href="/pool">your pool</a>, as long as there is something in it. The allowance is whole again on ${reset}.</p><//>`;
+    return html`<${Notice} kind="warn"><p>Your monthly allowance is ${used}. Turns now draw on <a href="/pool">your pool</a>, as long as there is something in it; buy more where it is empty. The allowance is whole again on ${reset}.</p><//>`;
   }
   if (kind === "NONE") {
-    return html`<${Notice} kind="danger"><p>Your monthly allowance is used, so your next turn is stopped. Ask an owner or admin of your organization to enable additional usage, or wait until ${reset}.</p><//>`;
+    return html`<${Notice} kind="danger"><p>Your monthly allowance is ${used}, so your next turn is stopped. Ask an owner or admin of your organization to enable additional usage, or wait until ${reset}.</p><//>`;
   }
   if (kind === "CAPPED" && capLeft(meter) === 0n) {
-    return html`<${Notice} kind="danger"><p>Your limit on additional usage for this month is reached, so your next turn is stopped. Ask an owner or admin to raise it, or wait until ${reset}.</p><//>`;
+    return html`<${Notice} kind="danger"><p>Your limit on additional usage for this month is reached${micros(meter.poolHeldMicros) > 0n ? ", with what open turns hold" : ""}, so your next turn is stopped. Ask an owner or admin to raise it, or wait until ${reset}.</p><//>`;
   }
-  return html`<${Notice}><p>Your monthly allowance is used. Your turns now draw on the organization’s pool. The allowance is whole again on ${reset}.</p><//>`;
+  return html`<${Notice}><p>Your monthly allowance is ${used}. Your turns now draw on the organization’s pool, as long as there is something in it. ${session.administers
+    ? html`Where it is empty, turns are stopped until <a href="/pool">more is bought</a>.`
+    : "Where turns are stopped because it is empty, ask an owner or admin to purchase more."} The allowance is whole again on ${reset}.</p><//>`;
 }
 
 const capLeft = (meter) => {

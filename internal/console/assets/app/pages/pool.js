@@ -1,6 +1,7 @@
 // The organization's pool: what is in it, where it went, and how long it lasts.
 import { html, useState } from "../../vendor/preact-htm.js";
 import { call } from "../api.js";
+import { now } from "../clock.js";
 import { amountExample, counted, exact, micros, money, parseAmount, plainDate } from "../format.js";
 import { useLive } from "../live.js";
 import { useSession } from "../session.js";
@@ -73,7 +74,7 @@ function Runway() {
   return html`<p class="muted">Estimate: runs empty about <strong>${plainDate(runway.poolEmptyOn, { day: "numeric", month: "long", year: yearOf(runway.poolEmptyOn) })}</strong>, ${basis}.</p>`;
 }
 
-const yearOf = (date) => (date.year === new Date().getFullYear() ? undefined : "numeric");
+const yearOf = (date) => (date.year === new Date(now()).getFullYear() ? undefined : "numeric");
 
 /** The way to more: the billing system's page and, on a development server, a form that tops up at once. */
 function BuyMore({ session, refresh }) {

@@ -15,11 +15,15 @@ import { csvPath, paceOf, spanFields, spanKey } from "./span.js";
 /** More columns than these are too thin to see. */
 const mostColumns = 100;
 
-export function DayReport({ span }) {
+/** The report by day, whose totals are those of the whole span. */
+export function useDays(span) {
   const { organizationId } = useSession();
-  const live = useLive((signal) => call("UsageService/ReportUsage", {
+  return useLive((signal) => call("UsageService/ReportUsage", {
     organizationId, groupBy: "USAGE_GROUPING_DAY", pageSize: 1000, ...spanFields(span),
   }, { signal }), [organizationId, spanKey(span)], { every: paceOf(span), keep: true });
+}
+
+export function DayReport({ live, span }) {
   return html`
     <${Card} title="Cost by day" busy=${live.loading}
       actions=${html`<a class="button small" href=${csvPath(span, "DAY")} download><${Icon} name="download" />CSV</a>`}>

@@ -2,7 +2,7 @@
 import { html, useState } from "../../vendor/preact-htm.js";
 import { call } from "../api.js";
 import { exact, money } from "../format.js";
-import { useLive } from "../live.js";
+import { once, useLive } from "../live.js";
 import { RankPlot } from "../plot.js";
 import { useSession } from "../session.js";
 import { Icon } from "../ui/icons.js";
@@ -48,7 +48,7 @@ function Report({ span, group, labelKey }) {
   const pageToken = tokens.at(-1);
   const live = useLive((signal) => call("UsageService/ReportUsage", {
     organizationId, groupBy: `USAGE_GROUPING_${group}`, labelKey, order: "USAGE_ORDER_BY_COST", pageSize, pageToken, ...spanFields(span),
-  }, { signal }), [organizationId, pageToken], { every: paceOf(span), keep: true });
+  }, { signal }), [organizationId, pageToken], { every: pageToken ? once : paceOf(span), keep: true });
   const goTo = (page) => setTokens(page < tokens.length ? tokens.slice(0, page + 1) : [...tokens, live.data.nextPageToken]);
   const pages = live.data?.nextPageToken ? Infinity : tokens.length;
   return html`

@@ -1,25 +1,14 @@
 // What a span comes to in all, and why turns were refused in it.
 import { html } from "../../vendor/preact-htm.js";
-import { call } from "../api.js";
 import { count, exact, micros, money, words } from "../format.js";
-import { useLive } from "../live.js";
 import { useSession } from "../session.js";
 import { Card, Figures, LiveNote } from "../ui/parts.js";
 import { show, State } from "../ui/states.js";
 import { Table } from "../ui/table.js";
 import { tokensOf } from "./figures.js";
-import { paceOf, spanFields, spanKey } from "./span.js";
 
-function useTotals(span) {
-  const { organizationId } = useSession();
-  return useLive((signal) => call("UsageService/ReportUsage", {
-    organizationId, groupBy: "USAGE_GROUPING_MODEL", pageSize: 1, ...spanFields(span),
-  }, { signal }), [organizationId, spanKey(span)], { every: paceOf(span), keep: true });
-}
-
-export function Totals({ span }) {
+export function Totals({ live }) {
   const { unit } = useSession();
-  const live = useTotals(span);
   return html`
     <${Card} title="In all" busy=${live.loading} actions=${html`<${LiveNote} live=${live} />`}>
       ${show(live, ({ totals }) => html`<${Figures} items=${[
@@ -45,8 +34,7 @@ const advice = {
   ORGANIZATION_SUSPENDED: ["Organization suspended", "Ask whoever runs the service."],
 };
 
-export function Refusals({ span }) {
-  const live = useTotals(span);
+export function Refusals({ live }) {
   return html`
     <${Card} title="Refused turns, by reason" hint="Each attempt counts. A refused turn costs nothing." busy=${live.loading}>
       ${show(live, ({ totals }) => html`<${Reasons} refusals=${totals.refusals ?? []} />`, { lines: 3, what: "the refusals" })}

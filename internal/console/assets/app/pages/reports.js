@@ -5,7 +5,7 @@ import { dayShort, plainDate } from "../format.js";
 import { useSession } from "../session.js";
 import { Icon } from "../ui/icons.js";
 import { Button, PageHead, Segments } from "../ui/parts.js";
-import { DayReport } from "./report-days.js";
+import { DayReport, useDays } from "./report-days.js";
 import { GroupReport } from "./report-groups.js";
 import { FirstStopped } from "./report-runway.js";
 import { Refusals, Totals } from "./report-totals.js";
@@ -15,15 +15,16 @@ const groupings = [["MEMBER", "Member"], ["MODEL", "Model"], ["CONVERSATION", "C
 
 export function ReportsPage({ query }) {
   const session = useSession();
-  const span = readSpan(query, session.timeZone);
+  const span = readSpan(query, session);
   const group = query.get("by") ?? "MEMBER";
   const labelKey = query.get("label") ?? "";
+  const days = useDays(span);
   const go = (part) => navigate(`/reports?${queryOf({ ...span, by: group, label: labelKey, ...part })}`, { replace: true });
   return html`
     <${PageHead} title="Reports">Turns, tokens and cost for ${spanText(span, session.timeZone)}, in the time zone ${session.timeZone}.<//>
     <${SpanChooser} span=${span} go=${go} />
-    <${Totals} span=${span} />
-    <${DayReport} span=${span} />
+    <${Totals} live=${days} />
+    <${DayReport} live=${days} span=${span} />
     <section class="card" aria-label="By member, model, conversation or label">
       <div class="card-head">
         <h2>Who and what</h2>
@@ -32,7 +33,7 @@ export function ReportsPage({ query }) {
       <${GroupReport} key=${group} span=${span} group=${group} labelKey=${labelKey} onLabel=${(label) => go({ label })} />
     </section>
     <div class="cards two">
-      <${Refusals} span=${span} />
+      <${Refusals} live=${days} />
       <${FirstStopped} />
     </div>
     <${FindTurn} />`;

@@ -1,34 +1,39 @@
 // The span of a report: whole days of the organization's time zone, kept in the address so that a link shows the same.
+import { now } from "../clock.js";
 import { addDays, dateIn, startOf } from "../format.js";
+import { once } from "../live.js";
 
-const monthStart = (date) => `${date.slice(0, 7)}-01`;
-
-/** Spans that have a name. Each makes the first and the last day from today's date. */
+/**
+ * Spans that have a name. Periods are the organization's months, from one reset of the allowances to the next, as the server
+ * tells them; they are what Members and My usage go by.
+ */
 export const presets = [
-  { key: "7d", text: "7 days", days: (today) => [addDays(today, -6), today] },
-  { key: "30d", text: "30 days", days: (today) => [addDays(today, -29), today] },
-  { key: "month", text: "This month", days: (today) => [monthStart(today), today] },
-  { key: "last-month", text: "Last month", days: (today) => {
-    const last = addDays(monthStart(today), -1);
-    return [monthStart(last), last];
-  } },
+  { key: "period", text: "This period", span: ({ period }) => period },
+  { key: "last-period", text: "Last period", span: ({ lastPeriod }) => lastPeriod },
+  { key: "7d", text: "7 days", span: ({ timeZone }) => lastDays(7, timeZone) },
+  { key: "30d", text: "30 days", span: ({ timeZone }) => lastDays(30, timeZone) },
 ];
+
+const preselected = presets[3];
+
+const daysOf = (first, last, zone) => ({ from: startOf(first, zone), to: startOf(addDays(last, 1), zone) });
+
+function lastDays(days, zone) {
+  const today = dateIn(now(), zone);
+  return daysOf(addDays(today, 1 - days), today, zone);
+}
 
 const aDate = /^\d{4}-\d{2}-\d{2}$/;
 
 const isDate = (text) => aDate.test(text ?? "") && !Number.isNaN(Date.parse(`${text}T00:00:00Z`));
 
-/** The span that an address asks for: preset, first and last day, and the moments from and to, which is exclusive. */
-export function readSpan(query, zone) {
-  const today = dateIn(Date.now(), zone);
-  let preset = query.get("span") ?? "";
-  let [first, last] = [query.get("first"), query.get("last")];
-  if (!isDate(first) || !isDate(last) || first > last) {
-    const named = presets.find((p) => p.key === preset) ?? presets[1];
-    preset = named.key;
-    [first, last] = named.days(today);
-  }
-  return { preset, first, last, from: startOf(first, zone), to: startOf(addDays(last, 1), zone) };
+/** The span that an address asks for: preset, the moments from and to, which is exclusive, and the first and the last day. */
+export function readSpan(query, session) {
+  const [first, last] = [query.get("first"), query.get("last")];
+  if (isDate(first) && isDate(last) && first <= last) return { preset: "", first, last, ...daysOf(first, last, session.timeZone) };
+  const named = presets.find((p) => p.key === query.get("span")) ?? preselected;
+  const { from, to } = named.span(session);
+  return { preset: named.key, from, to, first: dateIn(from, session.timeZone), last: dateIn(Math.min(to - 1, Math.max(from, now())), session.timeZone) };
 }
 
 /** The address's query of a span and of what else is chosen. */
@@ -42,8 +47,14 @@ export function queryOf({ preset, first, last, by, label }) {
 /** A span as a request's fields. */
 export const spanFields = (span) => ({ from: new Date(span.from).toISOString(), to: new Date(span.to).toISOString() });
 
-/** How often to ask anew: a span that has passed does not change. */
-export const paceOf = (span) => (span.to < Date.now() ? 600_000 : 3000);
+/** How long after its end a span may still be told of anew: a turn may have ended just before it. */
+const settling = 60_000;
+
+/** Whether a span has passed, up to a moment in milliseconds: then what is told of it does not change any more. */
+export const isOver = (to) => to + settling < now();
+
+/** How often to ask anew for a report of a span. */
+export const paceOf = (span) => (isOver(span.to) ? once : 3000);
 
 /** What identifies a span. */
 export const spanKey = (span) => `${span.from} ${span.to}`;

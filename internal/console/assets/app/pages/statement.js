@@ -2,13 +2,14 @@
 import { html, useState } from "../../vendor/preact-htm.js";
 import { pageOf } from "../api.js";
 import { addDays, decimalsOf, exact, instant, micros, startOf } from "../format.js";
-import { useLive } from "../live.js";
+import { once, useLive } from "../live.js";
 import { useNames } from "../names.js";
 import { useSession } from "../session.js";
 import { Icon } from "../ui/icons.js";
 import { Button, Card } from "../ui/parts.js";
 import { show, State } from "../ui/states.js";
 import { Pager, Table } from "../ui/table.js";
+import { isOver } from "./span.js";
 
 const pageSize = 20;
 
@@ -33,11 +34,12 @@ export function Statement() {
   const pageToken = tokens.at(-1);
   const span = spanOf(filter, timeZone);
   const wrong = Boolean(filter.from && filter.to && filter.from > filter.to);
+  const moves = !pageToken && !wrong && !(span.to && isOver(Date.parse(span.to)));
   const live = useLive(
     (signal) => (wrong ? Promise.resolve({ rows: [] }) : pageOf("PoolService/ListLedgerEntries", {
       organizationId, newestFirst: true, pageSize, pageToken, kinds: choices[filter.kind].kinds, ...span,
     }, (answer) => answer.entries, { signal })),
-    [organizationId, filter.kind, filter.from, filter.to, pageToken], { keep: true },
+    [organizationId, filter.kind, filter.from, filter.to, pageToken], { every: moves ? 2000 : once, keep: true },
   );
   const change = (part) => { setFilter({ ...filter, ...part }); setTokens([""]); };
   const goTo = (page) => setTokens(page < tokens.length ? tokens.slice(0, page + 1) : [...tokens, live.data.nextPageToken]);

@@ -1,6 +1,7 @@
 // Small pieces that several pages are made of.
 import { html, useEffect, useRef, useState } from "../../vendor/preact-htm.js";
 import { initials, percent } from "../format.js";
+import { isFinal } from "../live.js";
 import { Icon } from "./icons.js";
 
 /** The head of a page: its only first-level heading, a line below it, and what one can do with the whole page. */
@@ -69,17 +70,24 @@ export function levelOf(used, whole) {
 
 const tones = 4;
 
-/** A picture of a member, or initials. Pictures of other origins are not loaded: the page asks nobody but its server. */
+/**
+ * A picture of a member, or initials where there is none or it cannot be drawn. Pictures of other origins are not loaded: the
+ * page asks nobody but its server.
+ */
 export function Avatar({ name, url }) {
-  const [failed, setFailed] = useState(false);
-  if (url && !failed && isOwn(url)) {
-    return html`<img class="avatar" src=${url} alt="" width="36" height="36" loading="lazy" onError=${() => setFailed(true)} />`;
+  const [failed, setFailed] = useState("");
+  if (url && url !== failed && mayDraw(url)) {
+    return html`<img class="avatar" src=${url} alt="" width="36" height="36" loading="lazy" onError=${() => setFailed(url)} />`;
   }
   const tone = [...name].reduce((sum, c) => sum + c.codePointAt(0), 0) % tones;
   return html`<span class=${`avatar tone-${tone}`} aria-hidden="true">${initials(name)}</span>`;
 }
 
-function isOwn(url) {
+const aPicture = /^data:image\/(png|jpeg|webp|gif);base64,/;
+
+/** Whether a picture is in its address, or on this page's own server. */
+function mayDraw(url) {
+  if (aPicture.test(url)) return true;
   try {
     return new URL(url, location.href).origin === location.origin;
   } catch {
@@ -109,9 +117,11 @@ export const Segments = ({ label, value, choices, onChoose }) => html`
         onClick=${() => onChoose(key)}>${text}</button>`)}
   </div>`;
 
-/** Says whether the figures move. */
+/** Says whether the figures move and, where they do not, why and what to do. */
 export function LiveNote({ live }) {
   const failing = Boolean(live.error && live.data);
-  const text = failing ? "Not up to date: trying again" : "Live";
-  return html`<span class=${`live-note ${failing ? "failing" : ""}`}><span class="live-dot" aria-hidden="true"></span>${text}</span>`;
+  const text = failing ? `Not up to date. ${live.error.message}${isFinal(live.error) ? "" : " Trying again."}` : "Live";
+  return html`
+    <span class=${`live-note ${failing ? "failing" : ""}`} role="status"><span class="live-dot" aria-hidden="true"></span>${text}</span>
+    ${failing && html`<${Button} class="small" onClick=${live.refresh}>Try now<//>`}`;
 }
