@@ -68,15 +68,12 @@ func ReadStatements() map[string]string {
 	}
 }
 
-// ReportStatements are those that read what is rolled up, by name, and ReportSettings how they are run.
+// ReportStatements are those that read what is rolled up, by name.
 func ReportStatements() map[string]string {
 	return map[string]string{
 		"reportDays": reportDays, "reportAll": reportAll, "reportLabel": reportLabel, "costsOfTurns": costsOfTurns,
 	}
 }
-
-// ReportSettings are those of a transaction that reports.
-const ReportSettings = reportSettings
 
 // SaveStatements are the statements of a save by name, but for commit.
 func (s *Store) SaveStatements() map[string]string {

@@ -45,8 +45,7 @@ func TestReportsGoByTheKeyOfRollups(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, openAt(t, postgres.Config{URL: server.Database(t)}))
 	exec(t, conn, fullRollups)
-	exec(t, conn, strings.ReplaceAll(postgres.ReportSettings, "SET LOCAL", "SET"))
-	exec(t, conn, "SET jit = off")
+	exec(t, conn, "SET jit = off; SET work_mem = '64MB'; SET max_parallel_workers_per_gather = 0") // As reports are run.
 	p := planner{t, "in a session of reports", conn, postgres.ReportStatements()}
 	for name, sql := range p.statements {
 		exec(t, conn, `PREPARE "`+name+`" AS `+sql)
