@@ -30,7 +30,7 @@ type Config struct {
 	TestClock bool
 	// DueLimit bounds how many lapsed reservations of an organization one batch looks at; 0: 1000.
 	DueLimit int
-	// EntriesLooked bounds how many entries one page of a narrowed ledger looks at; 0: 50,000.
+	// EntriesLooked bounds how many entries, or reservations, one page of those of a kind or state looks at; 0: 50,000.
 	EntriesLooked int
 	// Background is told which process of the database serves a connection whose work is to give way to the turns'; nil: nobody is.
 	Background func(backend uint32)
