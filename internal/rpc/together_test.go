@@ -113,49 +113,83 @@ func TestAllThatIsWrongIsNamedAtOnce(t *testing.T) {
 		request string
 		want    string
 	}{
-		{call(a.turns.Reserve), `{"estimateMicros": 5, "minimumMicros": 9, "timeToLive": "0.5s", "organizationId": "acme", "memberId": "ada", "requestId": "r"}`,
-			"time_to_live minimum_micros"},
-		{call(a.turns.Reserve), `{"estimateMicros": -5, "minimumMicros": 9, "organizationId": "acme", "memberId": "ada", "requestId": "r"}`,
-			"estimate_micros"},
-		{call(a.turns.Reserve), `{"estimateMicros": 5, "estimateUsage": {"model": "x"}, "turn": {"model": "y"}, "organizationId": "acme", "memberId": "ada", "requestId": "r"}`,
-			"estimate_micros turn.model"},
-		{call(a.turns.Reserve), `{"turn": {"labels": {"": "x"}, "model": "y"}, "estimateUsage": {"model": "x", "inputTokens": -1}}`,
-			`organization_id member_id request_id turn.labels[""] turn.model estimate_usage.input_tokens`},
-		{call(a.turns.Commit), `{"organizationId": "acme", "reservationId": "7", "tokenUsage": {"inputTokens": 3, "totalTokens": 4}}`,
-			"reservation_id token_usage.total_tokens"},
-		{call(a.turns.Commit), `{"organizationId": "acme", "reservationId": "7", "tokenUsage": {"inputTokens": -3, "totalTokens": 4}}`,
-			"reservation_id token_usage.input_tokens"},
-		{call(a.turns.Release), `{"organizationId": "acme", "reservationId": "7", "tokenUsage": {"totalTokens": 4}}`,
-			"reservation_id token_usage.total_tokens"},
-		{call(a.turns.Extend), `{"organizationId": "a b", "reservationId": "` + someID + `", "requestId": "more"}`,
-			"organization_id additional_micros"},
+		{
+			call(a.turns.Reserve), `{"estimateMicros": 5, "minimumMicros": 9, "timeToLive": "0.5s", "organizationId": "acme", "memberId": "ada", "requestId": "r"}`,
+			"time_to_live minimum_micros",
+		},
+		{
+			call(a.turns.Reserve), `{"estimateMicros": -5, "minimumMicros": 9, "organizationId": "acme", "memberId": "ada", "requestId": "r"}`,
+			"estimate_micros",
+		},
+		{
+			call(a.turns.Reserve), `{"estimateMicros": 5, "estimateUsage": {"model": "x"}, "turn": {"model": "y"}, "organizationId": "acme", "memberId": "ada", "requestId": "r"}`,
+			"estimate_micros turn.model",
+		},
+		{
+			call(a.turns.Reserve), `{"turn": {"labels": {"": "x"}, "model": "y"}, "estimateUsage": {"model": "x", "inputTokens": -1}}`,
+			`organization_id member_id request_id turn.labels[""] turn.model estimate_usage.input_tokens`,
+		},
+		{
+			call(a.turns.Commit), `{"organizationId": "acme", "reservationId": "7", "tokenUsage": {"inputTokens": 3, "totalTokens": 4}}`,
+			"reservation_id token_usage.total_tokens",
+		},
+		{
+			call(a.turns.Commit), `{"organizationId": "acme", "reservationId": "7", "tokenUsage": {"inputTokens": -3, "totalTokens": 4}}`,
+			"reservation_id token_usage.input_tokens",
+		},
+		{
+			call(a.turns.Release), `{"organizationId": "acme", "reservationId": "7", "tokenUsage": {"totalTokens": 4}}`,
+			"reservation_id token_usage.total_tokens",
+		},
+		{
+			call(a.turns.Extend), `{"organizationId": "a b", "reservationId": "` + someID + `", "requestId": "more"}`,
+			"organization_id additional_micros",
+		},
 		{call(a.turns.ListReservations), `{"organizationId": "acme", "pageSize": -1, "pageToken": "x"}`, "page_size page_token"},
-		{call(a.pools.ListLedgerEntries), `{"organizationId": "acme", "pageSize": -1, "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z", "pageToken": "x"}`,
-			"page_size to page_token"},
-		{call(a.pools.ListLedgerEntries), `{"organizationId": "acme", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z", "pageToken": "x"}`,
-			"to page_token"},
-		{call(a.organizations.PutOrganization), `{"organization": {"organizationId": "a b", "planId": "team", "unit": 1, "timeZone": "Mars",
+		{
+			call(a.pools.ListLedgerEntries), `{"organizationId": "acme", "pageSize": -1, "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z", "pageToken": "x"}`,
+			"page_size to page_token",
+		},
+		{
+			call(a.pools.ListLedgerEntries), `{"organizationId": "acme", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z", "pageToken": "x"}`,
+			"to page_token",
+		},
+		{
+			call(a.organizations.PutOrganization), `{"organization": {"organizationId": "a b", "planId": "team", "unit": 1, "timeZone": "Mars",
 			"anniversary": {"year": 2026, "month": 2, "day": 30}}}`,
-			"organization.organization_id organization.anniversary organization.time_zone"},
-		{call(a.organizations.PutOrganization), `{"organization": {"organizationId": "acme", "planId": "team", "unit": 1, "timeZone": "Mars",
+			"organization.organization_id organization.anniversary organization.time_zone",
+		},
+		{
+			call(a.organizations.PutOrganization), `{"organization": {"organizationId": "acme", "planId": "team", "unit": 1, "timeZone": "Mars",
 			"anniversary": {"year": 2026, "month": 13, "day": 30}}}`,
-			"organization.anniversary.month organization.time_zone"},
-		{call(a.usage.RegisterResource), `{"organizationId": "acme", "resource": 1, "resourceId": "plant", "parentId": "x", "private": true}`,
-			"parent_id private"},
+			"organization.anniversary.month organization.time_zone",
+		},
+		{
+			call(a.usage.RegisterResource), `{"organizationId": "acme", "resource": 1, "resourceId": "plant", "parentId": "x", "private": true}`,
+			"parent_id private",
+		},
 		{call(a.usage.RegisterResource), `{"organizationId": "acme", "resource": 2, "private": true}`, "resource_id parent_id private"},
 		{call(a.usage.RegisterResource), `{"organizationId": "acme", "resource": 9, "resourceId": "x", "parentId": "x", "private": true}`, "resource"},
 		{call(a.usage.ExplainTurn), `{"organizationId": "a b", "requestId": "r", "reservationId": "` + someID + `"}`, "organization_id reservation_id"},
 		{call(a.usage.ExplainTurn), `{"organizationId": "a b", "requestId": "r", "reservationId": "7"}`, "organization_id reservation_id"},
-		{call(a.usage.ReportUsage), `{"organizationId": "acme", "groupBy": 1, "labelKey": "x", "pageToken": "x", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}`,
-			"label_key to page_token"},
-		{call(a.usage.ReportUsage), `{"organizationId": "acme", "groupBy": 99, "labelKey": "x", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}`,
-			"group_by to"},
+		{
+			call(a.usage.ReportUsage), `{"organizationId": "acme", "groupBy": 1, "labelKey": "x", "pageToken": "x", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}`,
+			"label_key to page_token",
+		},
+		{
+			call(a.usage.ReportUsage), `{"organizationId": "acme", "groupBy": 99, "labelKey": "x", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}`,
+			"group_by to",
+		},
 		{call(a.prices.Quote), `{"model": "large", "tokenUsage": {"inputTokens": 3, "totalTokens": 4}}`, "token_usage.total_tokens price_book_id"},
 		{call(a.prices.Quote), `{"priceBookId": "a b", "organizationId": "acme", "tokenUsage": {}}`, "model price_book_id"},
-		{call(a.prices.PutPriceBook), `{"priceBook": {"priceBookId": "a b", "unit": 2, "models": [{"model": "m", "prices": [{"rates": {"input": "x"}}]}]}}`,
-			"price_book.price_book_id price_book.models[0].prices[0].rates.input"},
-		{call(a.prices.PutPriceBook), `{"priceBook": {"priceBookId": "book", "unit": 2, "models": [{"model": "m", "prices": [{}]}]}}`,
-			"price_book.models[0].prices[0].rates"},
+		{
+			call(a.prices.PutPriceBook), `{"priceBook": {"priceBookId": "a b", "unit": 2, "models": [{"model": "m", "prices": [{"rates": {"input": "x"}}]}]}}`,
+			"price_book.price_book_id price_book.models[0].prices[0].rates.input",
+		},
+		{
+			call(a.prices.PutPriceBook), `{"priceBook": {"priceBookId": "book", "unit": 2, "models": [{"model": "m", "prices": [{}]}]}}`,
+			"price_book.models[0].prices[0].rates",
+		},
 	} {
 		err := c.call(ctx, c.request)
 		wantFailure(t, err, codes.InvalidArgument, ReasonInvalidField)
