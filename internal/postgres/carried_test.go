@@ -49,12 +49,19 @@ func (s shelf) put(t rapid.TB, store *postgres.Store, b price.Book) {
 	s.tables[meter.BookVersion{ID: b.ID, Version: b.Version}] = table
 }
 
-// putPlan replaces the firm's plan.
+// putPlan replaces the firm's plan, unless that may not become what it would.
 func (c *carried) putPlan(p meter.Plan) {
-	c.plan = p
-	if err := c.store.PutPlan(within(c.lane), p, meter.Actor{}); err != nil {
+	err := c.store.PutPlan(within(c.lane), p, meter.Actor{})
+	if c.plan.ID == p.ID && p.Replace(&c.plan) != nil {
+		if reasonOf(err) != meter.IndividualHasOneMember {
+			c.Fatalf("%+v in the place of %+v: %v", p, c.plan, err)
+		}
+		return
+	}
+	if err != nil {
 		c.Fatal(err)
 	}
+	c.plan = p
 	c.state.Plans = map[string]meter.Plan{p.ID: p}
 }
 

@@ -104,66 +104,106 @@ func wantNamed(t *testing.T, of string, e *FieldError, want string) {
 	}
 }
 
-// TestAllThatIsWrongIsNamedAtOnce: fields that break a rule of their own beside fields that do not go together, and several
-// of the latter.
+// wrongTogether are requests with fields that break a rule of their own beside fields that do not go together, and with
+// several of the latter; and the fields that are to be named.
+var wrongTogether = []struct{ rpc, request, want string }{
+	{
+		"Reserve", `{"estimateMicros": 5, "minimumMicros": 9, "timeToLive": "0.5s", "organizationId": "acme", "memberId": "ada", "requestId": "r"}`,
+		"time_to_live minimum_micros",
+	},
+	{
+		"Reserve", `{"estimateMicros": -5, "minimumMicros": 9, "organizationId": "acme", "memberId": "ada", "requestId": "r"}`,
+		"estimate_micros",
+	},
+	{
+		"Reserve", `{"estimateMicros": 5, "estimateUsage": {"model": "x"}, "turn": {"model": "y"}, "organizationId": "acme", "memberId": "ada", "requestId": "r"}`,
+		"estimate_micros turn.model",
+	},
+	{
+		"Reserve", `{"turn": {"labels": {"": "x"}, "model": "y"}, "estimateUsage": {"model": "x", "inputTokens": -1}}`,
+		`organization_id member_id request_id turn.labels[""] turn.model estimate_usage.input_tokens`,
+	},
+	{
+		"Commit", `{"organizationId": "acme", "reservationId": "7", "tokenUsage": {"inputTokens": 3, "totalTokens": 4}}`,
+		"reservation_id token_usage.total_tokens",
+	},
+	{
+		"Commit", `{"organizationId": "acme", "reservationId": "7", "tokenUsage": {"inputTokens": -3, "totalTokens": 4}}`,
+		"reservation_id token_usage.input_tokens",
+	},
+	{
+		"Release", `{"organizationId": "acme", "reservationId": "7", "tokenUsage": {"totalTokens": 4}}`,
+		"reservation_id token_usage.total_tokens",
+	},
+	{
+		"Extend", `{"organizationId": "a b", "reservationId": "` + someID + `", "requestId": "more"}`,
+		"organization_id additional_micros",
+	},
+	{"ListReservations", `{"organizationId": "acme", "pageSize": -1, "pageToken": "x"}`, "page_size page_token"},
+	{
+		"ListLedgerEntries", `{"organizationId": "acme", "pageSize": -1, "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z", "pageToken": "x"}`,
+		"page_size to page_token",
+	},
+	{
+		"ListLedgerEntries", `{"organizationId": "acme", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z", "pageToken": "x"}`,
+		"to page_token",
+	},
+	{
+		"PutOrganization", `{"organization": {"organizationId": "a b", "planId": "team", "unit": 1, "timeZone": "Mars",
+		"anniversary": {"year": 2026, "month": 2, "day": 30}}}`,
+		"organization.organization_id organization.anniversary organization.time_zone",
+	},
+	{
+		"PutOrganization", `{"organization": {"organizationId": "acme", "planId": "team", "unit": 1, "timeZone": "Mars",
+		"anniversary": {"year": 2026, "month": 13, "day": 30}}}`,
+		"organization.anniversary.month organization.time_zone",
+	},
+	{
+		"RegisterResource", `{"organizationId": "acme", "resource": 1, "resourceId": "plant", "parentId": "x", "private": true}`,
+		"parent_id private",
+	},
+	{"RegisterResource", `{"organizationId": "acme", "resource": 2, "private": true}`, "resource_id parent_id private"},
+	{"RegisterResource", `{"organizationId": "acme", "resource": 9, "resourceId": "x", "parentId": "x", "private": true}`, "resource"},
+	{"ExplainTurn", `{"organizationId": "a b", "requestId": "r", "reservationId": "` + someID + `"}`, "organization_id reservation_id"},
+	{"ExplainTurn", `{"organizationId": "a b", "requestId": "r", "reservationId": "7"}`, "organization_id reservation_id"},
+	{
+		"ReportUsage", `{"organizationId": "acme", "groupBy": 1, "labelKey": "x", "pageToken": "x", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}`,
+		"label_key to page_token",
+	},
+	{
+		"ReportUsage", `{"organizationId": "acme", "groupBy": 99, "labelKey": "x", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}`,
+		"group_by to",
+	},
+	{"Quote", `{"model": "large", "tokenUsage": {"inputTokens": 3, "totalTokens": 4}}`, "token_usage.total_tokens price_book_id"},
+	{"Quote", `{"priceBookId": "a b", "organizationId": "acme", "tokenUsage": {}}`, "model price_book_id"},
+	{
+		"PutPriceBook", `{"priceBook": {"priceBookId": "a b", "unit": 2, "models": [{"model": "m", "prices": [{"rates": {"input": "x"}}]}]}}`,
+		"price_book.price_book_id price_book.models[0].prices[0].rates.input",
+	},
+	{
+		"PutPriceBook", `{"priceBook": {"priceBookId": "book", "unit": 2, "models": [{"model": "m", "prices": [{}]}]}}`,
+		"price_book.models[0].prices[0].rates",
+	},
+}
+
+// TestAllThatIsWrongIsNamedAtOnce sends each of them.
 func TestAllThatIsWrongIsNamedAtOnce(t *testing.T) {
 	a, ctx := serve(t), t.Context()
-	for _, c := range []struct {
-		call    func(ctx context.Context, request string) error
-		request string
-		want    string
-	}{
-		{call(a.turns.Reserve), `{"estimateMicros": 5, "minimumMicros": 9, "timeToLive": "0.5s", "organizationId": "acme", "memberId": "ada", "requestId": "r"}`,
-			"time_to_live minimum_micros"},
-		{call(a.turns.Reserve), `{"estimateMicros": -5, "minimumMicros": 9, "organizationId": "acme", "memberId": "ada", "requestId": "r"}`,
-			"estimate_micros"},
-		{call(a.turns.Reserve), `{"estimateMicros": 5, "estimateUsage": {"model": "x"}, "turn": {"model": "y"}, "organizationId": "acme", "memberId": "ada", "requestId": "r"}`,
-			"estimate_micros turn.model"},
-		{call(a.turns.Reserve), `{"turn": {"labels": {"": "x"}, "model": "y"}, "estimateUsage": {"model": "x", "inputTokens": -1}}`,
-			`organization_id member_id request_id turn.labels[""] turn.model estimate_usage.input_tokens`},
-		{call(a.turns.Commit), `{"organizationId": "acme", "reservationId": "7", "tokenUsage": {"inputTokens": 3, "totalTokens": 4}}`,
-			"reservation_id token_usage.total_tokens"},
-		{call(a.turns.Commit), `{"organizationId": "acme", "reservationId": "7", "tokenUsage": {"inputTokens": -3, "totalTokens": 4}}`,
-			"reservation_id token_usage.input_tokens"},
-		{call(a.turns.Release), `{"organizationId": "acme", "reservationId": "7", "tokenUsage": {"totalTokens": 4}}`,
-			"reservation_id token_usage.total_tokens"},
-		{call(a.turns.Extend), `{"organizationId": "a b", "reservationId": "` + someID + `", "requestId": "more"}`,
-			"organization_id additional_micros"},
-		{call(a.turns.ListReservations), `{"organizationId": "acme", "pageSize": -1, "pageToken": "x"}`, "page_size page_token"},
-		{call(a.pools.ListLedgerEntries), `{"organizationId": "acme", "pageSize": -1, "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z", "pageToken": "x"}`,
-			"page_size to page_token"},
-		{call(a.pools.ListLedgerEntries), `{"organizationId": "acme", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z", "pageToken": "x"}`,
-			"to page_token"},
-		{call(a.organizations.PutOrganization), `{"organization": {"organizationId": "a b", "planId": "team", "unit": 1, "timeZone": "Mars",
-			"anniversary": {"year": 2026, "month": 2, "day": 30}}}`,
-			"organization.organization_id organization.anniversary organization.time_zone"},
-		{call(a.organizations.PutOrganization), `{"organization": {"organizationId": "acme", "planId": "team", "unit": 1, "timeZone": "Mars",
-			"anniversary": {"year": 2026, "month": 13, "day": 30}}}`,
-			"organization.anniversary.month organization.time_zone"},
-		{call(a.usage.RegisterResource), `{"organizationId": "acme", "resource": 1, "resourceId": "plant", "parentId": "x", "private": true}`,
-			"parent_id private"},
-		{call(a.usage.RegisterResource), `{"organizationId": "acme", "resource": 2, "private": true}`, "resource_id parent_id private"},
-		{call(a.usage.RegisterResource), `{"organizationId": "acme", "resource": 9, "resourceId": "x", "parentId": "x", "private": true}`, "resource"},
-		{call(a.usage.ExplainTurn), `{"organizationId": "a b", "requestId": "r", "reservationId": "` + someID + `"}`, "organization_id reservation_id"},
-		{call(a.usage.ExplainTurn), `{"organizationId": "a b", "requestId": "r", "reservationId": "7"}`, "organization_id reservation_id"},
-		{call(a.usage.ReportUsage), `{"organizationId": "acme", "groupBy": 1, "labelKey": "x", "pageToken": "x", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}`,
-			"label_key to page_token"},
-		{call(a.usage.ReportUsage), `{"organizationId": "acme", "groupBy": 99, "labelKey": "x", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}`,
-			"group_by to"},
-		{call(a.prices.Quote), `{"model": "large", "tokenUsage": {"inputTokens": 3, "totalTokens": 4}}`, "token_usage.total_tokens price_book_id"},
-		{call(a.prices.Quote), `{"priceBookId": "a b", "organizationId": "acme", "tokenUsage": {}}`, "model price_book_id"},
-		{call(a.prices.PutPriceBook), `{"priceBook": {"priceBookId": "a b", "unit": 2, "models": [{"model": "m", "prices": [{"rates": {"input": "x"}}]}]}}`,
-			"price_book.price_book_id price_book.models[0].prices[0].rates.input"},
-		{call(a.prices.PutPriceBook), `{"priceBook": {"priceBookId": "book", "unit": 2, "models": [{"model": "m", "prices": [{}]}]}}`,
-			"price_book.models[0].prices[0].rates"},
-	} {
-		err := c.call(ctx, c.request)
+	calls := map[string]func(context.Context, string) error{
+		"Reserve": call(a.turns.Reserve), "Commit": call(a.turns.Commit), "Release": call(a.turns.Release),
+		"Extend": call(a.turns.Extend), "ListReservations": call(a.turns.ListReservations),
+		"ListLedgerEntries": call(a.pools.ListLedgerEntries), "PutOrganization": call(a.organizations.PutOrganization),
+		"RegisterResource": call(a.usage.RegisterResource), "ExplainTurn": call(a.usage.ExplainTurn),
+		"ReportUsage": call(a.usage.ReportUsage), "Quote": call(a.prices.Quote), "PutPriceBook": call(a.prices.PutPriceBook),
+	}
+	for _, c := range wrongTogether {
+		err := calls[c.rpc](ctx, c.request)
 		wantFailure(t, err, codes.InvalidArgument, ReasonInvalidField)
 		var told FieldError
 		for _, v := range detail[*errdetails.BadRequest](err).GetFieldViolations() {
 			told.fields = append(told.fields, field{path: v.GetField(), requirement: v.GetDescription()})
 		}
-		wantNamed(t, c.request, &told, c.want)
+		wantNamed(t, c.rpc+c.request, &told, c.want)
 	}
 }
 
