@@ -76,7 +76,9 @@ func ReportStatements() map[string]string {
 }
 
 // ReportSettings are those of a connection that reports.
-func (s *Store) ReportSettings() map[string]string { return s.reports.Config().ConnConfig.RuntimeParams }
+func (s *Store) ReportSettings() map[string]string {
+	return s.reports.Config().ConnConfig.RuntimeParams
+}
 
 // SaveStatements are the statements of a save by name, but for commit.
 func (s *Store) SaveStatements() map[string]string {
