@@ -43,8 +43,8 @@ type Store struct {
 	config  Config
 	writers *pgx.ConnConfig
 	readers *pgxpool.Pool
-	sql     statements
 	reports *pgxpool.Pool
+	sql     statements
 	books   books
 }
 
@@ -135,10 +135,10 @@ func tuneReader(c *pgxpool.Config, connections int) {
 	}
 }
 
-// tuneReports makes connections for reports: two, so that other reads never wait for one, with memory for their groups, one
-// processor each, and nearly as long for a statement as a call has by default.
+// tuneReports makes a connection for reports, which run one after the other, so that other reads never wait for one. It has memory
+// for their groups, one processor, and nearly as long for a statement as a call has by default.
 func tuneReports(c *pgxpool.Config, background func(backend uint32)) {
-	tuneReader(c, 2)
+	tuneReader(c, 1)
 	for name, value := range map[string]string{
 		"application_name":                "meterd report",
 		"work_mem":                        "64MB",

@@ -222,7 +222,7 @@ func TestRunwayIsOfTheLastDays(t *testing.T) {
 	mustBe(t, err, meter.OrganizationNotFound)
 }
 
-// TestReportsLeaveOthersTheirConnections has more reports wait for a lock than there are connections for them. Other reads, and
+// TestReportsLeaveOthersTheirConnections has reports wait for a lock, and for the one that does. Other reads, and
 // the question whether the database is there, are answered meanwhile; the reports are, afterwards.
 func TestReportsLeaveOthersTheirConnections(t *testing.T) {
 	t.Parallel()
@@ -239,14 +239,41 @@ func TestReportsLeaveOthersTheirConnections(t *testing.T) {
 			return err
 		})
 	}
-	eventually(t, "two reports wait", func() bool {
-		return one[int](t, holder, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'meterd report' AND wait_event_type = 'Lock'") == 2
+	eventually(t, "a report waits", func() bool {
+		return one[int](t, holder, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'meterd report' AND wait_event_type = 'Lock'") == 1
 	})
 	must(t, store.Ping(ctx))
 	_, err := store.Meter(ctx, firm, seat(0))
 	must(t, err)
 	exec(t, holder, "ROLLBACK")
 	must(t, reports.Wait())
+}
+
+// TestAReportIsRestedFrom has a report take a while, and another one asked for at once begin no sooner than after as long again.
+func TestAReportIsRestedFrom(t *testing.T) {
+	t.Parallel()
+	store := openAt(t, postgres.Config{URL: server.Database(t), TestClock: true})
+	found(t, store, firm)
+	holder := connect(t, store)
+	exec(t, holder, "BEGIN")
+	exec(t, holder, "LOCK usage_day")
+	report := func() error {
+		_, err := store.Usage(within(t), meter.UsageQuery{OrganizationID: firm, Grouping: meter.UsageByDay, Limit: 10})
+		return err
+	}
+	first := make(chan error, 1)
+	go func() { first <- report() }()
+	eventually(t, "the report waits", func() bool {
+		return one[int](t, holder, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'meterd report' AND wait_event_type = 'Lock'") == 1
+	})
+	exec(t, holder, "SELECT pg_sleep(0.5)")
+	exec(t, holder, "ROLLBACK")
+	must(t, <-first)
+	answered := time.Now()
+	must(t, report())
+	if rested := time.Since(answered); rested < 400*time.Millisecond {
+		t.Errorf("after a report of over 500 ms the next one was answered within %v", rested)
+	}
 }
 
 // TestWhoGivesWay tells of the connections of reports and of roll-ups, and of no other.
