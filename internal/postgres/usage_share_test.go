@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/spillway-metering/spillway/internal/audit/audittest"
@@ -228,7 +229,7 @@ func TestReportsLeaveOthersTheirConnections(t *testing.T) {
 	t.Parallel()
 	store := openAt(t, postgres.Config{URL: server.Database(t), TestClock: true, Readers: 1})
 	found(t, store, firm)
-	holder := connect(t, store)
+	holder, super := connect(t, store), connect(t, store)
 	exec(t, holder, "BEGIN")
 	exec(t, holder, "LOCK usage_day")
 	ctx := within(t)
@@ -239,9 +240,7 @@ func TestReportsLeaveOthersTheirConnections(t *testing.T) {
 			return err
 		})
 	}
-	eventually(t, "a report waits", func() bool {
-		return one[int](t, holder, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'meterd report' AND wait_event_type = 'Lock'") == 1
-	})
+	eventually(t, "a report waits", func() bool { return waits(t, super) })
 	must(t, store.Ping(ctx))
 	_, err := store.Meter(ctx, firm, seat(0))
 	must(t, err)
@@ -249,12 +248,19 @@ func TestReportsLeaveOthersTheirConnections(t *testing.T) {
 	must(t, reports.Wait())
 }
 
+// waits says whether a report waits for a lock.
+func waits(t *testing.T, super *pgx.Conn) bool {
+	t.Helper()
+	return one[bool](t, super, `SELECT EXISTS (SELECT FROM pg_stat_activity
+		WHERE application_name = 'meterd report' AND wait_event_type = 'Lock' AND datname = current_database())`)
+}
+
 // TestAReportIsRestedFrom has a report take a while, and another one asked for at once begin no sooner than after as long again.
 func TestAReportIsRestedFrom(t *testing.T) {
 	t.Parallel()
 	store := openAt(t, postgres.Config{URL: server.Database(t), TestClock: true})
 	found(t, store, firm)
-	holder := connect(t, store)
+	holder, super := connect(t, store), connect(t, store)
 	exec(t, holder, "BEGIN")
 	exec(t, holder, "LOCK usage_day")
 	report := func() error {
@@ -263,9 +269,7 @@ func TestAReportIsRestedFrom(t *testing.T) {
 	}
 	first := make(chan error, 1)
 	go func() { first <- report() }()
-	eventually(t, "the report waits", func() bool {
-		return one[int](t, holder, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'meterd report' AND wait_event_type = 'Lock'") == 1
-	})
+	eventually(t, "the report waits", func() bool { return waits(t, super) })
 	exec(t, holder, "SELECT pg_sleep(0.5)")
 	exec(t, holder, "ROLLBACK")
 	must(t, <-first)
