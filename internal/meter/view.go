@@ -24,8 +24,7 @@ func MeterOf(o Organization, plan Plan, m Member, now time.Time) Meter {
 	}
 }
 
-// MemberView is a member as the organization sees it: with what it used in the running period, and the access that counts,
-// which of a solo individual is not the one that is stored.
+// MemberView is a member as the organization sees it: with what it used in the running period.
 type MemberView struct {
 	Member
 	OrganizationID  string
@@ -38,7 +37,6 @@ type MemberView struct {
 func ViewOf(o Organization, plan Plan, m Member, now time.Time) MemberView {
 	period, _ := m.RunningPeriod(o.Calendar, now)
 	t := seat{org: o, plan: plan, member: m}
-	m.Access = t.access()
 	return MemberView{
 		Member: m, OrganizationID: o.ID, AllowancePeriod: t.allowance(), AllowanceUsed: period.AllowanceUsed,
 		PoolUsedPeriod: period.PoolUsed,

@@ -177,25 +177,3 @@ func wantEqual(t *testing.T, got, want proto.Message) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
 }
-
-// TestASoloIndividualHasOneAccess: wherever a member is shown its access is the one that counts, as its meter tells.
-func TestASoloIndividualHasOneAccess(t *testing.T) {
-	a, ctx := serve(t), t.Context()
-	plan, firm := samplePlan(), sampleOrganization()
-	plan.Kind, firm.PriceBookId = meterv1.PlanKind_PLAN_KIND_INDIVIDUAL, ""
-	must(t)(a.organizations.PutPlan(ctx, &meterv1.PutPlanRequest{Plan: plan}))
-	must(t)(a.organizations.PutOrganization(ctx, &meterv1.PutOrganizationRequest{Organization: firm}))
-	put, err := a.organizations.PutMember(ctx, &meterv1.PutMemberRequest{Member: sampleMember("ada")})
-	must(t)(put, err)
-	got, err := a.organizations.GetMember(ctx, &meterv1.GetMemberRequest{OrganizationId: "acme", MemberId: "ada"})
-	must(t)(got, err)
-	listed, err := a.organizations.ListMembers(ctx, &meterv1.ListMembersRequest{OrganizationId: "acme"})
-	must(t)(listed, err)
-	shown, err := a.usage.GetMeter(ctx, &meterv1.GetMeterRequest{OrganizationId: "acme", MemberId: "ada"})
-	must(t)(shown, err)
-	for _, access := range []*meterv1.Access{
-		put.GetMember().GetAccess(), got.GetMember().GetAccess(), listed.GetMembers()[0].GetAccess(), shown.GetMeter().GetAccess(),
-	} {
-		wantEqual(t, access, &meterv1.Access{Kind: meterv1.AccessKind_ACCESS_KIND_UNLIMITED})
-	}
-}

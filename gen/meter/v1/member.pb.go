@@ -153,8 +153,8 @@ type Member struct {
 	State MemberState `protobuf:"varint,7,opt,name=state,proto3,enum=meter.v1.MemberState" json:"state,omitempty"`
 	// The seat's own allowance per period, in micros, 0 to 10^15. Unset: the plan's.
 	AllowanceMicros *int64 `protobuf:"varint,8,opt,name=allowance_micros,json=allowanceMicros,proto3,oneof" json:"allowance_micros,omitempty"`
-	// Right to draw on the pool: of a solo individual UNLIMITED, without a grant. Answered only: a Put ignores it, GrantAccess
-	// and RevokeAccess change it.
+	// Right to draw on the pool that was granted: of a solo individual NONE, who draws without one. Answered only: a Put ignores
+	// it, GrantAccess and RevokeAccess change it.
 	Access *Access `protobuf:"bytes,9,opt,name=access,proto3" json:"access,omitempty"`
 	// Drawn from the pool in the running period, in micros. Answered only.
 	PoolUsedPeriodMicros int64 `protobuf:"varint,10,opt,name=pool_used_period_micros,json=poolUsedPeriodMicros,proto3" json:"pool_used_period_micros,omitempty"`
