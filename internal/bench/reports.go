@@ -195,17 +195,23 @@ func (r *reports) listMembers(order meterv1.MemberOrder, pageSize int32) func(co
 	}
 }
 
+// listEntries asks for a day's entries. A page that looked at many of the days beside it may hold none, and says where to go on.
 func (r *reports) listEntries(now time.Time) func(context.Context, int) error {
 	client := meterv1.NewPoolServiceClient(r.server.setup())
 	return func(ctx context.Context, n int) error {
 		from := now.AddDate(0, 0, -1-n%(filledDays-2))
-		answer, err := client.ListLedgerEntries(ctx, &meterv1.ListLedgerEntriesRequest{
+		request := &meterv1.ListLedgerEntriesRequest{
 			OrganizationId: r.firm, PageSize: 1000, From: timestamppb.New(from), To: timestamppb.New(from.Add(24 * time.Hour)),
-		})
-		if err == nil && len(answer.GetEntries()) == 0 {
-			return errors.New("the day has no entries")
 		}
-		return err
+		for {
+			answer, err := client.ListLedgerEntries(ctx, request)
+			if err != nil || len(answer.GetEntries()) > 0 {
+				return err
+			}
+			if request.PageToken = answer.GetNextPageToken(); request.PageToken == "" {
+				return errors.New("the day has no entries")
+			}
+		}
 	}
 }
 
