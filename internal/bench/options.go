@@ -38,7 +38,7 @@ type Options struct {
 	Organizations []int
 	// Seats is how many there are in all, shared evenly by the organizations, each of which has at least one. 0: 64.
 	Seats int
-	// Connections is how many connections the callers share.
+	// Connections is how many connections the callers share: by default as many as the naive way may have to the database.
 	Connections int
 
 	// Duration is how long turns are measured for a row; each ceiling takes as long again.
@@ -74,7 +74,7 @@ type Options struct {
 // Defaults are the options of half a minute on one hot organization.
 func Defaults() Options {
 	return Options{
-		Callers: []int{256}, Organizations: []int{1}, Connections: 4,
+		Callers: []int{256}, Organizations: []int{1}, Connections: mostNaiveConnections,
 		Duration: 10 * time.Second, Warmup: time.Second, Ceilings: true,
 	}
 }

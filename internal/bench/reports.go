@@ -17,6 +17,9 @@ import (
 const (
 	// leastAsked is how often a question is asked at least.
 	leastAsked = 10
+	// A server rests after a report for as many times as long as it took. Questions are asked after such a pause, as by somebody who
+	// reads what is answered.
+	reportRest, mostReportRest = 2, 3 * time.Second
 	// hotSeats are those of the organization whose turns are measured beside the reports.
 	hotSeats = 64
 )
@@ -231,7 +234,7 @@ func (r *reports) estimateRunway(ctx context.Context, _ int) error {
 	return err
 }
 
-// ask asks a question for as long as a row lasts, one answer after the other.
+// ask asks a question for as long as a row lasts, with a pause after each answer.
 func (r *reports) ask(ctx context.Context, q question) (Question, error) {
 	took := newTally().whole
 	began := time.Now()
@@ -246,9 +249,11 @@ func (r *reports) ask(ctx context.Context, q question) (Question, error) {
 			}
 			continue
 		}
-		if err := took.RecordValue(int64(micros(time.Since(asked)))); err != nil {
+		answered := time.Since(asked)
+		if err := took.RecordValue(int64(micros(answered))); err != nil {
 			return Question{}, err
 		}
+		pause(ctx, min(reportRest*answered, mostReportRest))
 	}
 	return Question{
 		Name: q.name, Asked: took.TotalCount(), Errors: refused, P50: millis(took, 50), P99: millis(took, 99), Most: millis(took, 100),
