@@ -60,7 +60,7 @@ mutants: gcc postgres ## Plant each known bug in meterd, and see that the checks
 	go test -count=1 -timeout 2h -v -run TestMutants ./internal/faults -args -mutants
 
 .PHONY: soak
-soak: gcc postgres ## The same for MINUTES, with a new seed for each round
+soak: gcc postgres ## Faults as in make faults, for MINUTES, with a new seed for each round
 	go test -count=1 -timeout 0 -run TestFaults -v ./internal/faults -args -faults.for=$(MINUTES)m
 
 .PHONY: lint

@@ -59,7 +59,7 @@ type flags struct {
 	Noisy    bool  `xor:"load" help:"Measure instead what one organization that asks for 20 times its share does to the others. Not with --address."`
 	Quiet    int   `default:"20" help:"How many others there are, with --noisy (${default})."`
 	Reports  int64 `xor:"load" placeholder:"TURNS" help:"Measure instead how long reports, lists and estimates take about so many turns of 90 days and 10,000 seats, which are made first, and what they cost the turns beside them. Not with --address."`
-	Lanes    []int `help:"Lanes of the meterd that --overload, --noisy and --reports start: one number, or several with commas, for a run each. Unless given, --noisy takes 1 and 2, and --overload what meterd likes."`
+	Lanes    []int `help:"Lanes of the meterd that --overload, --noisy and --reports start: one number, or for the first two several with commas, for a run each. Unless given, --noisy takes 1 and 2, and --overload what meterd likes."`
 
 	JSON bool `name:"json" help:"Print one JSON object instead of the table."`
 }

@@ -55,7 +55,7 @@ var Promises = []Promise{
 	{Name: "reservation_expires_after_it_was_made", Means: "A reservation expires after it was made."},
 	{Name: "extensions_are_in_the_hold", Means: "Estimate and hold are more than all extensions together added."},
 	{Name: "extensions_are_in_the_expiry", Means: "An extended reservation expires when its last extension says."},
-	{Name: "due_holds_are_given_back", Means: "No open reservation has expired by the moment up to which its organization was swept."},
+	{Name: "due_holds_are_given_back", Means: "Every open reservation is looked for when it expires, or before: no later than its organization's next_due_at says."},
 	{Name: "turn_is_settled_after_it_began", Means: "A turn is neither extended nor settled before it was reserved, nor extended after it was settled."},
 	{Name: "late_is_after_the_expiry", Means: "A turn is late, or expired, just if it was settled at its expiry or after."},
 	{Name: "period_begins_before_its_turns", Means: "A turn is reserved at its period's start or after."},

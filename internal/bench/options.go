@@ -20,7 +20,7 @@ const (
 	mostReported      = 100_000_000
 )
 
-// Options say what to measure and how. Start from Defaults.
+// Options say what to measure and how.
 type Options struct {
 	// Address is the server's host and port. Empty: a meterd is started, and stopped at the end.
 	Address string
@@ -58,8 +58,8 @@ type Options struct {
 	// are longer than a slice take longer than Duration.
 	Identity bool
 
-	// Lanes are those of the meterd that is started, for RunOverload and RunNoisy; each number is a run of its own. None: as
-	// many as meterd has unless told.
+	// Lanes are those of the meterd that is started, for RunOverload and RunNoisy, where each number is a run of its own, and for
+	// RunReports, which takes the first. None: as many as meterd has unless told.
 	Lanes []int
 	// Quiet is how many organizations there are beside the noisy one of RunNoisy. 0: 20.
 	Quiet int
@@ -69,14 +69,6 @@ type Options struct {
 
 	// Progress is told in words what is being done; nil: nobody is.
 	Progress func(string)
-}
-
-// Defaults are the options of half a minute on one hot organization.
-func Defaults() Options {
-	return Options{
-		Callers: []int{256}, Organizations: []int{1}, Connections: mostNaiveConnections,
-		Duration: 10 * time.Second, Warmup: time.Second, Ceilings: true,
-	}
 }
 
 // Validate says in one line what is wrong with the options, if anything.

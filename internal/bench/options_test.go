@@ -53,3 +53,11 @@ func TestOrganizationsShareTheSeats(t *testing.T) {
 		t.Errorf("got %d and %d seats, want those that were asked for in equal parts", hot, many)
 	}
 }
+
+// Defaults are the options of half a minute on one hot organization.
+func Defaults() Options {
+	return Options{
+		Callers: []int{256}, Organizations: []int{1}, Connections: mostNaiveConnections,
+		Duration: 10 * time.Second, Warmup: time.Second, Ceilings: true,
+	}
+}

@@ -13,12 +13,10 @@ import (
 // What the firm of the reports looks like. Of a hundred turns one is released, one expires and one is refused; of the others
 // every fourth pays from both layers, and the rest from the pool and the allowance in turn.
 const (
-	filledSeats     = 10_000
-	filledDays      = 90
-	filledAllowance = 300
-	filledPool      = 500
-	fillChunk       = 250_000
-	fillPattern     = 100 // Turns after which the pattern repeats.
+	filledSeats = 10_000
+	filledDays  = 90
+	fillChunk   = 250_000
+	fillPattern = 100 // Turns after which the pattern repeats.
 )
 
 // The statements that make a firm and so many of its turns ($2) without the service: as it would have left them. $1 is the

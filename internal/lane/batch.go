@@ -52,20 +52,17 @@ func applyOne(c meter.Command, s *meter.State) (o meter.Outcome, err error) {
 	return c.Apply(s)
 }
 
-// deliver answers the callers of a batch that is on disk, and counts the refusals.
-func deliver(batch []*item, answers []answer) (refused int) {
+// deliver answers the callers of a batch that is on disk.
+func deliver(batch []*item, answers []answer) {
 	for i, a := range answers {
-		if a.err != nil {
-			refused++
-		}
 		batch[i].answer(a.outcome, a.err)
 	}
-	return refused
 }
 
 // apart parts a batch that failed into those that may succeed without each other. Commands of an organization stay in order.
 func apart(batch []*item, err error) (parts [][]*item) {
 	switch {
+	case err == nil:
 	case errors.Is(err, meter.ErrLocked):
 		of := map[string]int{}
 		for _, it := range batch {

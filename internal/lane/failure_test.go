@@ -25,7 +25,7 @@ func TestARefusedCommandDisturbsNobody(t *testing.T) {
 		r.refused(no, meter.PoolEmpty)
 		r.answered(b, "b")
 		r.committed([]string{"first"}, []string{"a", "no", "b"})
-		if s := r.stats[1]; s.Refused != 1 || s.Commands != 3 || s.Err != nil {
+		if s := r.stats[1]; s.Commands != 3 || s.Err != nil || s.GivenUp {
 			r.Errorf("the batch's numbers are %+v", s)
 		}
 	})
@@ -49,7 +49,7 @@ func TestAFaultIsItsCommandsAlone(t *testing.T) {
 					!errors.Is(err, errFault) && !strings.Contains(err.Error(), "lane_test.step panicked: bad") {
 					r.Errorf("the faulty command is answered %t with %v", faulty.done, err)
 				}
-				if r.fake.abandoned != 2 || r.stats[1].Err == nil || r.stats[1].Attempts != 1 {
+				if r.fake.abandoned != 2 || r.stats[1].Err == nil || r.stats[1].GivenUp || r.stats[1].Attempts != 1 {
 					r.Errorf("%d transactions were abandoned, the batch's numbers are %+v", r.fake.abandoned, r.stats[1])
 				}
 			})

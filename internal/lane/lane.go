@@ -51,10 +51,11 @@ type Config struct {
 
 // BatchStats says how one batch went.
 type BatchStats struct {
-	Commands, Refused, Organizations, Expired, Attempts int
-	Load, Apply, Save                                   time.Duration
-	OldestWait                                          time.Duration
-	Err                                                 error // Why it was given up; nil: it was committed.
+	Commands, Organizations, Expired, Attempts int
+	Load, Apply, Save                          time.Duration
+	OldestWait                                 time.Duration
+	Err                                        error // Why it failed; nil: it was committed.
+	GivenUp                                    bool  // Whether that is the answer of its callers: it is not carried again in parts.
 }
 
 // Lanes carry commands to the store.

@@ -70,12 +70,13 @@ func (w *worker) carry(batch []*item) {
 	defer cancel()
 	stats := BatchStats{Commands: len(batch), OldestWait: time.Since(batch[0].queued)}
 	err := w.attempt(ctx, batch, &stats)
-	stats.Err = err
+	parts := apart(batch, err)
+	stats.Err, stats.GivenUp = err, err != nil && len(parts) < 2
 	w.config.Observe(stats)
-	if err == nil {
+	switch {
+	case err == nil:
 		return
-	}
-	if parts := apart(batch, err); len(parts) > 1 {
+	case !stats.GivenUp:
 		for _, part := range parts {
 			w.carry(part)
 		}
@@ -148,6 +149,6 @@ func (w *worker) transaction(ctx context.Context, batch []*item, stats *BatchSta
 	stats.Organizations = len(organizations)
 	stats.Expired += expired
 	stats.Load, stats.Apply, stats.Save = loaded.Sub(began), applied.Sub(loaded), time.Since(applied)
-	stats.Refused = deliver(batch, answers)
+	deliver(batch, answers)
 	return more, nil
 }

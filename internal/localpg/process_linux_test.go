@@ -24,6 +24,10 @@ func TestABackendGivesWay(t *testing.T) {
 	if got := niceOf(t, backend); got != fmt.Sprint(backgroundNice) {
 		t.Errorf("its nice is %s, want %d", got, backgroundNice)
 	}
+	if group, err := os.ReadFile(fmt.Sprintf("/proc/%d/autogroup", backend)); err == nil &&
+		!strings.HasSuffix(strings.TrimSpace(string(group)), fmt.Sprintf("nice %d", backgroundNice)) {
+		t.Errorf("its group is %s", group)
+	}
 	wantError(t, server.GiveWay(1<<30), "process 1073741824")
 }
 

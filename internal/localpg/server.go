@@ -14,9 +14,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -117,11 +119,37 @@ const backgroundNice = 10
 
 // GiveWay lets the process of one backend of this server go after the others where processors are short.
 func (s *Server) GiveWay(backend uint32) error {
-	if err := syscall.Setpriority(syscall.PRIO_PROCESS, int(backend), backgroundNice); err != nil {
+	err := syscall.Setpriority(syscall.PRIO_PROCESS, int(backend), backgroundNice)
+	if err == nil {
+		err = groupGivesWay(backend)
+	}
+	if err != nil {
 		return fmt.Errorf("lower the priority of PostgreSQL's process %d: %w", backend, err)
 	}
 	return nil
 }
+
+// groupGivesWay lowers the priority of a process's group. Where the kernel groups processes by session (sched_autogroup_enabled), each
+// of PostgreSQL's backends is a group of its own, and a process's own priority counts in its group only. Without privileges the
+// kernel takes ten changes a second.
+func groupGivesWay(process uint32) error {
+	for tries := 1; ; tries++ {
+		err := os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", process), []byte(strconv.Itoa(backgroundNice)), 0)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // This kernel has no such groups.
+		case !errors.Is(err, syscall.EAGAIN) || tries == groupTries:
+			return err
+		}
+		<-time.After(groupWait)
+	}
+}
+
+// How often the priority of a group is tried to be lowered, and how long apart.
+const (
+	groupTries = 5
+	groupWait  = 110 * time.Millisecond
+)
 
 // Done is closed when PostgreSQL has ended, asked to or not. It never is for a server that Attach found running.
 //

@@ -7,7 +7,7 @@ type Command interface {
 	// Need adds the rows that Apply must find in the state.
 	Need(n *Needs)
 	// Apply decides. It answers the outcome and leaves what changed in the state, or answers an error, a *Refusal unless
-	// it is a fault of the program, and leaves the state as it was.
+	// it is a fault of the program, and leaves the state as it was, but that a turn that was refused is put on record.
 	Apply(s *State) (Outcome, error)
 }
 

@@ -1,6 +1,9 @@
 package meter
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // messages say to a person what happened and what to do. Those of the hard stops take the date of the next period.
 var messages = map[Reason]string{
@@ -43,6 +46,27 @@ var messages = map[Reason]string{
 // becomesIndividual is what IndividualHasOneMember says of a plan that is put, rather than of an organization on it.
 const becomesIndividual = "A plan of another kind cannot become individual, since organizations with several members may " +
 	"be on it: make an individual plan of its own, and move the organization to it with PutOrganization."
+
+// soloMessages are those that name a firm's admin, as a solo individual is told them, who has none.
+var soloMessages = map[Reason]string{
+	OrganizationSuspendedReason: "Your account is suspended and starts no new turn. See your account settings.",
+	PlanLimitReached: "Your plan allows no more of these. Remove one that is not needed, or choose a larger plan in your account " +
+		"settings.",
+}
+
+// soloMessage is what a refusal says in place of its reason's own message; empty: that one.
+func soloMessage(p Plan, reason Reason) string {
+	if p.Kind != PlanIndividual {
+		return ""
+	}
+	return soloMessages[reason]
+}
+
+// withoutWaiting is a hard stop's message without the advice to wait for the next period.
+func withoutWaiting(reason Reason) string {
+	advice, _, _ := strings.Cut(messages[reason], ", or wait until")
+	return advice + "."
+}
 
 // Message says to the person in front of the screen what happened and what to do. It never tells the pool's balance.
 func (r *Refusal) Message() string {

@@ -111,7 +111,7 @@ func (c RegisterResource) Apply(s *State) (Outcome, error) {
 	usage := s.planUsage(o, c.Kind)
 	before, _ := s.Resources.Get(r.key())
 	if !before.Counts() && r.Counts() && usage.AtLimit() {
-		return Outcome{}, usage.limitReached()
+		return Outcome{}, usage.limitReached(s.Plans[o.PlanID])
 	}
 	s.keepResource(before, r)
 	return Outcome{Usage: []PlanUsage{s.planUsage(o, c.Kind)}}, nil
@@ -248,8 +248,8 @@ func (s *State) planUsage(o Organization, kind ResourceKind) PlanUsage {
 	return PlanUsage{kind, used, s.Plans[o.PlanID].Limits.of(kind)}
 }
 
-func (u PlanUsage) limitReached() error {
-	return &Refusal{Reason: PlanLimitReached, Facts: map[string]string{
+func (u PlanUsage) limitReached(p Plan) error {
+	return &Refusal{Reason: PlanLimitReached, says: soloMessage(p, PlanLimitReached), Facts: map[string]string{
 		"resource": resourceNames[u.Kind], "used": strconv.FormatInt(u.Used, 10), "allowed": strconv.FormatInt(*u.Allowed, 10),
 	}}
 }

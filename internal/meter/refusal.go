@@ -47,7 +47,8 @@ const (
 	Unavailable Reason = "UNAVAILABLE" // Applied or not: the database could not be reached, or the service is stopping.
 )
 
-// Refusal is a command's no. It changed nothing, unless its reason is Unavailable.
+// Refusal is a command's no. It changed nothing, unless its reason is Unavailable; a turn that was refused is on record
+// (uncharged.go).
 type Refusal struct {
 	Reason     Reason
 	Facts      map[string]string // What a program may want to know, by the names that error_reason.proto shows.
@@ -94,7 +95,7 @@ func abuseRefusal(w AbuseWindow, l AbuseLimit, now time.Time) error {
 
 // hardStop refuses a turn that neither layer can pay, and says which of them bound. The room in the pool is a fact of
 // the refusal only where it tells nothing of the pool's balance, or who runs the turn may see that: a solo individual, and
-// the members of an organization that shows it.
+// the members of an organization that shows it. A turn stays in its period, so one of a period that ended is not told to wait.
 func (t *seat) hardStop(needed Micros) error {
 	_, span := t.member.RunningPeriod(t.org.Calendar, t.now)
 	reason := t.boundBy()
@@ -107,7 +108,11 @@ func (t *seat) hardStop(needed Micros) error {
 		facts["pool_room_micros"] = t.poolRoom().String()
 	}
 	resets := span.End.In(t.org.Calendar.Anchor.Zone).Format("2 January 2006")
-	return &Refusal{Reason: reason, Facts: facts, ResetsOn: resets}
+	stop := &Refusal{Reason: reason, Facts: facts, ResetsOn: resets}
+	if t.period.Start.Before(span.Start) {
+		stop.says = withoutWaiting(reason)
+	}
+	return stop
 }
 
 // boundBy is the layer that stood in the way. The smaller of the cap's room and the pool's names it; at a tie, the pool.

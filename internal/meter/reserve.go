@@ -7,10 +7,9 @@ import (
 	"time"
 )
 
-// Bounds and default of a hold's time to live.
+// Default and upper bound of a hold's time to live.
 const (
 	DefaultTimeToLive = 10 * time.Minute
-	MinTimeToLive     = time.Second
 	MaxTimeToLive     = 24 * time.Hour
 )
 

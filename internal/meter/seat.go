@@ -25,9 +25,10 @@ func (t *seat) allowanceRoom() Micros {
 	return max(0, t.allowance()-t.period.AllowanceUsed-t.period.AllowanceHeld)
 }
 
-// access is the right to draw on the pool. A solo individual draws on its own pool without a grant.
+// access is the right to draw on the pool. A solo individual draws on its own pool without a grant; who was removed before the
+// organization became an individual's does not.
 func (t *seat) access() Access {
-	if t.plan.Kind == PlanIndividual {
+	if t.plan.Kind == PlanIndividual && t.member.State == MemberActive {
 		return Access{Kind: AccessUnlimited}
 	}
 	return t.member.Access
@@ -108,7 +109,10 @@ func (t *seat) draw(amount Micros) {
 // mayStart refuses a new turn of a suspended organization or a removed member.
 func (t *seat) mayStart() error {
 	if t.org.State == OrganizationSuspended {
-		return about(OrganizationSuspendedReason, "organization_id", t.org.ID)
+		return &Refusal{
+			Reason: OrganizationSuspendedReason, Facts: map[string]string{"organization_id": t.org.ID},
+			says: soloMessage(t.plan, OrganizationSuspendedReason),
+		}
 	}
 	if t.member.State == MemberRemoved {
 		return about(MemberRemovedReason, "member_id", t.member.ID)

@@ -4,7 +4,7 @@ import "time"
 
 // State is what a batch knows of one organization: the rows that were loaded under the organization's lock, and what the
 // batch's commands have made of them so far. Commands read copies and put them back whole, so a refused one leaves
-// nothing behind.
+// nothing behind, but that a refused turn is put on record.
 type State struct {
 	ID           string    // The organization's.
 	Now          time.Time // The batch's time, the same for all its commands.

@@ -42,7 +42,8 @@ type books struct {
 }
 
 // PutPriceBook adds a version to a book, records who did, and answers it without its models. A book that already is as
-// given stays as it is. If expected is not nil and not the current version, it refuses.
+// given stays as it is. If expected is not nil and not the current version, it refuses, unless what it finds is what it would have
+// made of the expected one: then it was asked before.
 func (s *Store) PutPriceBook(
 	ctx context.Context, b price.Book, expected *int64, by meter.Actor,
 ) (put price.Book, err error) {
@@ -54,11 +55,18 @@ func (s *Store) PutPriceBook(
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
-		if expected != nil && *expected != current.Version {
+		b.Version, b.CreatedAt = current.Version, current.CreatedAt
+		same, err := sameBook(current, b)
+		if err != nil {
+			return err
+		}
+		if again := same && expected != nil && *expected+1 == current.Version; expected != nil && *expected != current.Version && !again {
 			return bookChanged(b.ID, current.Version, *expected)
 		}
-		if put, err = s.nextVersion(ctx, tx, current, b, by.Name()); err != nil {
-			return err
+		if put = current; !same {
+			if put, err = s.nextVersion(ctx, tx, b, by.Name()); err != nil {
+				return err
+			}
 		}
 		return s.record(ctx, tx, func(at time.Time) (meter.AuditEntry, bool, error) {
 			return meter.PriceBookRecord(by, at, b.ID, current.Version, put.Version)
@@ -73,14 +81,8 @@ func (s *Store) PutPriceBook(
 	return put, err
 }
 
-func (s *Store) nextVersion(
-	ctx context.Context, tx pgx.Tx, current, b price.Book, actor string,
-) (price.Book, error) {
-	b.Version, b.CreatedAt = current.Version, current.CreatedAt
-	same, err := sameBook(current, b)
-	if err != nil || same {
-		return current, err
-	}
+// nextVersion adds the version after the one that a book names.
+func (s *Store) nextVersion(ctx context.Context, tx pgx.Tx, b price.Book, actor string) (price.Book, error) {
 	b.Version++
 	models, err := json.Marshal(b.Models)
 	if err != nil {

@@ -94,7 +94,7 @@ func TestAnEmptyBookIsABook(t *testing.T) {
 	mustBe(t, err, meter.UnpricedModel)
 }
 
-// TestExpectedVersion puts books under the condition that nobody else did.
+// TestExpectedVersion puts books under the condition that nobody else did. What is put again is answered as the first time.
 func TestExpectedVersion(t *testing.T) {
 	t.Parallel()
 	store := open(t)
@@ -103,7 +103,7 @@ func TestExpectedVersion(t *testing.T) {
 		perToken int
 		version  int64 // 0: refused.
 	}{
-		{1, 1, 0}, {0, 1, 1}, {0, 2, 0}, {0, 1, 0}, {2, 2, 0}, {1, 1, 1}, {1, 2, 2}, {1, 3, 0}, {2, 3, 3},
+		{1, 1, 0}, {0, 1, 1}, {0, 2, 0}, {0, 1, 1}, {2, 2, 0}, {1, 1, 1}, {1, 2, 2}, {1, 2, 2}, {0, 2, 0}, {1, 3, 0}, {2, 3, 3}, {1, 2, 0},
 	} {
 		put, err := store.PutPriceBook(within(t), listBook(step.perToken), &step.expected, meter.Actor{Subject: "ada"})
 		if step.version == 0 {

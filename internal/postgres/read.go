@@ -24,11 +24,14 @@ const (
 
 	readReservation = `SELECT ` + reservationColumns + ` FROM reservation r
 		WHERE r.organization_id = $1 AND r.reservation_id = $2`
+	// readAccessChanges goes by the database's clock: ids are made before the organization is locked, on clocks that differ.
 	readAccessChanges = `SELECT c.change_id, c.member_id, c.at, c.actor, c.before_kind, c.before_cap_micros, c.after_kind,
 			c.after_cap_micros
-		FROM access_change c WHERE c.organization_id = $1 AND ($2 = '' OR c.member_id = $2) AND c.change_id > $3
+		FROM access_change c WHERE c.organization_id = $1 AND ($2 = '' OR c.member_id = $2) AND c.at > '-infinity'
+			AND (c.at, c.change_id) > (coalesce((SELECT a.at FROM access_change a
+				WHERE a.organization_id = $1 AND a.change_id = $3), '-infinity'), $3::uuid)
 			AND (c.before_kind, c.before_cap_micros) <> (c.after_kind, c.after_cap_micros)
-		ORDER BY c.change_id LIMIT $4`
+		ORDER BY c.at, c.change_id LIMIT $4`
 )
 
 // Plan answers one plan.

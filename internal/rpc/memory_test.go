@@ -33,7 +33,7 @@ func newMemory() *memory {
 		plans:  map[string]meter.Plan{},
 		states: map[string]*meter.State{},
 		shelf:  shelf{},
-		report: meter.UsageReport{Zone: time.UTC},
+		report: meter.UsageReport{Zone: time.UTC, Span: meter.Span{Start: time.Unix(0, 0), End: time.Unix(1, 0)}},
 		runway: meter.Runway{Zone: time.UTC},
 	}
 }

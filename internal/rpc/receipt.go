@@ -24,7 +24,10 @@ func (s *usage) ExplainTurn(
 	if err != nil {
 		return nil, err
 	}
-	receipt := receipt{TurnRecord: record, hidePool: auth.FromContext(ctx).Role == auth.Member && record.HidesPool()}
+	role := auth.FromContext(ctx).Role
+	// What an orchestrator is told, the member may be shown.
+	hidden := (role == auth.Member || role == auth.Orchestrator) && record.HidesPool()
+	receipt := receipt{TurnRecord: record, hidePool: hidden}
 	if err := receipt.price(ctx, s.Prices); err != nil {
 		return nil, err
 	}

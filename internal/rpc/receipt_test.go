@@ -120,6 +120,9 @@ func TestReceiptHidesThePool(t *testing.T) {
 	for _, request := range []string{"turn-1", "turn-2"} {
 		ask := &meterv1.ExplainTurnRequest{MemberId: "ada", RequestId: request}
 		hidden, shown := a.explainAs(t, auth.Member, ask), a.explainAs(t, auth.Admin, ask)
+		if toOrchestrator := a.explainAs(t, auth.Orchestrator, ask); !proto.Equal(toOrchestrator, hidden) {
+			t.Errorf("an orchestrator is told %v", toOrchestrator)
+		}
 		if shown.GetTurn().GetRooms().PoolAvailableMicros == nil || !mentions(shown, "8 ACU") {
 			t.Errorf("an admin is told %v", shown)
 		}

@@ -23,9 +23,21 @@ func (s *usage) ReportUsage(
 	if err != nil {
 		return nil, err
 	}
+	if !report.Span.Start.Before(report.Span.End) {
+		return nil, emptySpan(in)
+	}
 	next := reportPlace{report.AsOf, report.Span, q.Offset + pageSize(in)}
 	rows, token := page(l, in, report.Rows, func(meter.UsageRow) string { return next.String() })
 	return usageReportMessage(q, report, rows, token), nil
+}
+
+// emptySpan refuses a span of which one end was given, on the wrong side of the running period's.
+func emptySpan(in *meterv1.ReportUsageRequest) error {
+	var wrong *FieldError
+	if in.GetTo() == nil {
+		return wrong.and("from", "must be before the running period ends, or set to, too")
+	}
+	return wrong.and("to", "must be after the running period begins, or set from, too")
 }
 
 // defaultRunwayDays is how many days an estimate looks back unless it is told.
@@ -130,8 +142,9 @@ func spanOf(from, to *timestamp) (span meter.Span, wrong *FieldError) {
 			wrong = wrong.and(end.name, requireTime)
 			continue
 		}
-		if *end.kept = momentOf(end.said); end.kept.Before(end.said.AsTime()) || end.kept.IsZero() {
-			*end.kept = end.kept.Add(resolution)
+		*end.kept = momentOf(end.said)
+		if next := end.kept.Add(resolution); inRange(next) && (end.kept.Before(end.said.AsTime()) || end.kept.IsZero()) {
+			*end.kept = next
 		}
 	}
 	if !span.Start.IsZero() && !span.End.IsZero() && !span.Start.Before(span.End) {

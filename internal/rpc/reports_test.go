@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -90,6 +91,31 @@ func TestSpansAreInMicroseconds(t *testing.T) {
 	same := timestamppb.Now()
 	if _, wrong := spanOf(same, same); wrong == nil {
 		t.Error("an empty span is taken")
+	}
+}
+
+// TestTheLastMoment: an end between the last moment that can be told and none is that one.
+func TestTheLastMoment(t *testing.T) {
+	last := time.Date(9999, 12, 31, 23, 59, 59, 999_999_900, time.UTC)
+	span, wrong := spanOf(nil, timestamppb.New(last))
+	if wrong != nil || !span.End.Equal(last.Truncate(resolution)) {
+		t.Errorf("got %v, %v", span, wrong)
+	}
+}
+
+// TestAnOpenSpanMayBeEmpty: of a span with one end the other is the running period's, which may lie on the wrong side.
+func TestAnOpenSpanMayBeEmpty(t *testing.T) {
+	a := serve(t)
+	began := a.memory.now
+	a.memory.report.Span = meter.Span{Start: began, End: began.Add(-time.Hour)}
+	for name, ask := range map[string]*meterv1.ReportUsageRequest{
+		"to": {To: timestamppb.New(began.Add(-time.Hour))}, "from": {From: timestamppb.New(began)},
+	} {
+		ask.OrganizationId, ask.GroupBy = "acme", meterv1.UsageGrouping_USAGE_GROUPING_DAY
+		_, err := a.usage.ReportUsage(t.Context(), ask)
+		if err == nil || !strings.Contains(err.Error(), name+" ") {
+			t.Errorf("with %s alone: %v", name, err)
+		}
 	}
 }
 

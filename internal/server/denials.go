@@ -17,6 +17,8 @@ const (
 	denialWindow = 10 * time.Second
 	// maxRepeated bounds how many callers, each with an RPC, are counted for. Those beyond are in the log only.
 	maxRepeated = 10_000
+	// recordWait bounds how long a denied call waits to be on record.
+	recordWait = 2 * time.Second
 )
 
 // denials puts on record that callers asked for what they may not. The first of a kind is on record before it is answered.
@@ -47,6 +49,9 @@ func (d *denials) record(ctx context.Context, method, named string, denied auth.
 		denial.OrganizationID = named
 	}
 	if d.first(denial) {
+		// However short the caller's own time is: it must not be able to keep itself off the record.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWait)
+		defer cancel()
 		d.write(ctx, denial)
 	}
 }
@@ -75,6 +80,16 @@ func (d *denials) write(ctx context.Context, denial meter.Denial) {
 	if _, err := d.writer.Do(ctx, denial); err != nil {
 		d.logger.WarnContext(ctx, "a denied call is not on record", "caller", denial.By.Subject, "method", denial.By.Method,
 			"request_id", denial.By.RequestID, "attempts", denial.Attempts, "error", err)
+		d.again(denial)
+	}
+}
+
+// again counts what could not be written, for the next window.
+func (d *denials) again(denial meter.Denial) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if counted, known := d.repeated[denialKind{denial.By.Issuer, denial.By.Subject, denial.By.Method}]; known {
+		counted.Attempts += denial.Attempts
 	}
 }
 

@@ -16,10 +16,14 @@ import (
 // notebook keeps the denials that were written, or fails.
 type notebook struct {
 	written []meter.Denial
+	late    int // How many came with a context that had ended.
 	fails   error
 }
 
-func (n *notebook) Do(_ context.Context, c meter.Command) (meter.Outcome, error) {
+func (n *notebook) Do(ctx context.Context, c meter.Command) (meter.Outcome, error) {
+	if ctx.Err() != nil {
+		n.late++
+	}
 	denial, _ := c.(meter.Denial)
 	n.written = append(n.written, denial)
 	return meter.Outcome{}, n.fails
@@ -65,6 +69,28 @@ func TestDenialsAreCounted(t *testing.T) {
 	check("at the end of a quiet window")
 	d.record(t.Context(), "/TopUp", "acme", deniedTo("eve", ""))
 	check("the first again", "eve /TopUp acme 1")
+}
+
+// TestADenialIsNotForgotten: what could not be written is counted in the next window, and a caller without time keeps nothing off
+// the record.
+func TestADenialIsNotForgotten(t *testing.T) {
+	record := &notebook{fails: errors.New("the database is away")}
+	d := newDenials(record, slog.New(slog.DiscardHandler))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	d.record(gone, "/TopUp", "acme", deniedTo("eve", ""))
+	d.flush(t.Context())
+	d.record(gone, "/TopUp", "acme", deniedTo("eve", ""))
+	record.fails = nil
+	d.flush(t.Context())
+	d.flush(t.Context())
+	var attempts []int64
+	for _, w := range record.written {
+		attempts = append(attempts, w.Attempts)
+	}
+	if got := fmt.Sprint(attempts, record.late); got != "[1 1 2] 0" {
+		t.Errorf("got %s", got)
+	}
 }
 
 // TestWhoseRecord: a denial goes on the record of the caller's own organization if the call named that, and else on the

@@ -23,7 +23,7 @@ import (
 // Config is every setting of a server.
 type Config struct {
 	Listen      string // Address of the gRPC API: host:port, only on loopback without TLS, or unix:/path.
-	HTTPListen  string // Address of metrics and probes; empty: none.
+	HTTPListen  string // Address of the page, JSON, metrics and probes; empty: none.
 	DatabaseURL string // Empty: a private PostgreSQL under DataDir.
 	DataDir     string // Empty: localpg.DefaultDataDir.
 	PostgresBin string // Directory of the private PostgreSQL's programs; empty: they are searched.

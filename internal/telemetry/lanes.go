@@ -30,7 +30,7 @@ func newLanes() lanes {
 		save:          histogram("save_seconds", "Round trip that writes and commits a batch.", latencies),
 		wait:          histogram("oldest_wait_seconds", "Wait of a batch's oldest command before the batch took it.", latencies),
 		retries:       counter("lane_retries_total", "Batches tried again after a failure."),
-		failures:      counter("lane_failures_total", "Batches given up, whose callers were answered UNAVAILABLE."),
+		failures:      counter("lane_failures_total", "Batches given up, whose callers were answered UNAVAILABLE, or INTERNAL where trying again does not help."),
 		expired:       counter("expired_reservations_total", "Holds that nobody settled in time, given back."),
 	}
 }
@@ -46,8 +46,10 @@ func (l *lanes) observe(b Batch) {
 	l.organizations.Observe(float64(b.Organizations))
 	l.retries.Add(float64(max(0, b.Attempts-1)))
 	l.wait.Observe(b.OldestWait.Seconds())
-	if b.Err != nil {
+	if b.GivenUp {
 		l.failures.Inc()
+	}
+	if b.Err != nil {
 		return
 	}
 	l.load.Observe(b.Load.Seconds())

@@ -16,11 +16,12 @@ const namespace = "meter"
 
 // Batch is what one transaction of a lane did and how long its parts took.
 type Batch struct {
-	Commands, Refused, Organizations, Expired, Attempts int
+	Commands, Organizations, Expired, Attempts int
 
 	Load, Apply, Save time.Duration
 	OldestWait        time.Duration // Of the command that waited longest before the batch took it.
-	Err               error         // Nil unless the batch was given up.
+	Err               error         // Why it failed; nil: it was committed.
+	GivenUp           bool          // Whether that is what its callers are told: it is not carried again in parts.
 }
 
 // Metrics are all metrics of a server, in a registry of their own.

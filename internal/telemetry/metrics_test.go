@@ -51,21 +51,22 @@ func TestBegin(t *testing.T) {
 	)
 }
 
-// TestBatch counts a batch that went well at the second try, and one that was given up.
+// TestBatch counts a batch that went well at the second try, one that was given up, and one that is carried again in parts.
 func TestBatch(t *testing.T) {
 	m := NewMetrics()
 	m.Batch(Batch{
 		Commands: 5, Organizations: 2, Expired: 3, Attempts: 2,
 		Load: time.Second, Apply: 2 * time.Second, Save: 3 * time.Second, OldestWait: 4 * time.Second,
 	})
-	m.Batch(Batch{Commands: 1, Organizations: 1, Expired: 9, Attempts: 4, Err: errors.New("lost")})
+	m.Batch(Batch{Commands: 1, Organizations: 1, Expired: 9, Attempts: 4, Err: errors.New("lost"), GivenUp: true})
+	m.Batch(Batch{Commands: 2, Organizations: 2, Attempts: 1, Err: errors.New("locked")})
 	m.Refused("POOL_EMPTY")
 	m.Settled(EstimateLearned, 30, 20)
 	m.Settled(EstimateLearned, 30, 0) // Free: it says nothing of how the hold fitted.
 	m.Unpriced()
 	wantLines(
 		t, scrape(t, m),
-		`meter_lane_batch_commands_sum 6`, `meter_lane_batch_organizations_sum 3`, `meter_lane_load_seconds_sum 1`,
+		`meter_lane_batch_commands_sum 8`, `meter_lane_batch_organizations_sum 5`, `meter_lane_load_seconds_sum 1`,
 		`meter_lane_apply_seconds_sum 2`, `meter_lane_save_seconds_sum 3`, `meter_lane_save_seconds_count 1`,
 		`meter_lane_oldest_wait_seconds_sum 4`, `meter_lane_retries_total 4`, `meter_lane_failures_total 1`,
 		`meter_expired_reservations_total 3`, `meter_refusals_total{reason="POOL_EMPTY"} 1`,

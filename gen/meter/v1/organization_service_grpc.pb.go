@@ -76,8 +76,8 @@ type OrganizationServiceClient interface {
 	//
 	// Reasons: ORGANIZATION_NOT_FOUND, MEMBER_NOT_FOUND.
 	GetMember(ctx context.Context, in *GetMemberRequest, opts ...grpc.CallOption) (*GetMemberResponse, error)
-	// ListMembers lists an organization's members in order of id, removed ones included. Billing, operators and the
-	// organization's members call it. It only reads.
+	// ListMembers lists an organization's members, removed ones included, in order of id unless order_by says otherwise.
+	// Billing, operators and the organization's members call it. It only reads.
 	//
 	// Reasons: ORGANIZATION_NOT_FOUND.
 	ListMembers(ctx context.Context, in *ListMembersRequest, opts ...grpc.CallOption) (*ListMembersResponse, error)
@@ -241,8 +241,8 @@ type OrganizationServiceServer interface {
 	//
 	// Reasons: ORGANIZATION_NOT_FOUND, MEMBER_NOT_FOUND.
 	GetMember(context.Context, *GetMemberRequest) (*GetMemberResponse, error)
-	// ListMembers lists an organization's members in order of id, removed ones included. Billing, operators and the
-	// organization's members call it. It only reads.
+	// ListMembers lists an organization's members, removed ones included, in order of id unless order_by says otherwise.
+	// Billing, operators and the organization's members call it. It only reads.
 	//
 	// Reasons: ORGANIZATION_NOT_FOUND.
 	ListMembers(context.Context, *ListMembersRequest) (*ListMembersResponse, error)

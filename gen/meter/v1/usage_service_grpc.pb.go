@@ -36,7 +36,7 @@ const (
 // UsageService tells what was used and what is left.
 //
 // Every RPC answers INVALID_FIELD, ORGANIZATION_NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RATE_LIMITED, UNAVAILABLE,
-// DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it names.
+// DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it names; those that write also OVERLOADED.
 type UsageServiceClient interface {
 	// GetMeter answers one seat's meter for the running period. Operators, the organization's admins and the member itself
 	// call it. It only reads, so it may be sent again at any time.
@@ -177,7 +177,7 @@ func (c *usageServiceClient) EstimateRunway(ctx context.Context, in *EstimateRun
 // UsageService tells what was used and what is left.
 //
 // Every RPC answers INVALID_FIELD, ORGANIZATION_NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RATE_LIMITED, UNAVAILABLE,
-// DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it names.
+// DEADLINE_EXCEEDED, CANCELLED and INTERNAL beside the reasons it names; those that write also OVERLOADED.
 type UsageServiceServer interface {
 	// GetMeter answers one seat's meter for the running period. Operators, the organization's admins and the member itself
 	// call it. It only reads, so it may be sent again at any time.
