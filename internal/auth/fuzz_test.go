@@ -165,11 +165,7 @@ func FuzzClaims(f *testing.F) {
 // checkClaims reads the claims of one who was let in with the standard library.
 func checkClaims(t *testing.T, got Identity, header, claims []byte) {
 	t.Helper()
-	var head struct {
-		Algorithm string `json:"alg"`
-		Critical  []any  `json:"crit"`
-	}
-	said := map[string]any{}
+	head, said := map[string]any{}, map[string]any{}
 	numbers := json.NewDecoder(bytes.NewReader(claims))
 	numbers.UseNumber()
 	if err := errors.Join(json.Unmarshal(header, &head), numbers.Decode(&said)); err != nil {
@@ -190,7 +186,7 @@ func checkClaims(t *testing.T, got Identity, header, claims []byte) {
 	}
 	inTime := after(said["exp"], fuzzNow.Add(-tokenSkew-time.Second)) &&
 		(said["nbf"] == nil || !after(said["nbf"], fuzzNow.Add(tokenSkew+time.Second)))
-	if said["iss"] != fuzzIssuer || !forUs || !inTime || head.Algorithm != "EdDSA" || head.Critical != nil {
+	if said["iss"] != fuzzIssuer || !forUs || !inTime || head["alg"] != "EdDSA" || head["crit"] != nil {
 		t.Fatalf("%s %s is let in", header, claims)
 	}
 }

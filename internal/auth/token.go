@@ -107,6 +107,9 @@ func (t *Tokens) verify(ctx context.Context, token string) (verifiedToken, error
 		return verifiedToken{}, Unauthenticated{Cause: unreadable(err)}
 	}
 	header := signed.Headers[0]
+	if _, critical := header.ExtraHeaders["crit"]; critical {
+		return verifiedToken{}, Unauthenticated{Cause: errors.New("the token demands that an extension is understood, and none is")}
+	}
 	keys := t.keys.Current()
 	if len(keys.named(header.KeyID)) == 0 {
 		if keys, err = t.keys.Renewed(ctx); err != nil {

@@ -171,7 +171,8 @@ func TestRefusedTokens(t *testing.T) {
 		"empty":                "",
 		"no token":             "secret-token",
 		"blanks around":        " " + valid,
-		"unknown crit":         critical(t, private),
+		"unknown crit":         critical(t, private, `"crit":["x"],"x":1`),
+		"crit of no header":    critical(t, private, `"crit":["b64"]`),
 	} {
 		wantRefused(t, name, token, keys, name == "expired" || name == "beyond the end of time")
 	}
@@ -333,10 +334,10 @@ func BenchmarkVerify(b *testing.B) {
 	})
 }
 
-// critical is a token whose header says that what nobody knows must be understood.
-func critical(t testing.TB, private ed25519.PrivateKey) string {
+// critical is a token whose header demands that something is understood.
+func critical(t testing.TB, private ed25519.PrivateKey, demand string) string {
 	t.Helper()
-	text := encoded(`{"alg":"EdDSA","kid":"k","crit":["x"],"x":1}`) + "." + encoded(mustJSON(t, claims(nil)))
+	text := encoded(`{"alg":"EdDSA","kid":"k",`+demand+`}`) + "." + encoded(mustJSON(t, claims(nil)))
 	return text + "." + encoded(string(ed25519.Sign(private, []byte(text))))
 }
 
