@@ -45,7 +45,7 @@ type flags struct {
 	Callers       []int   `default:"256" help:"How many callers there are at once: one number, or several with commas, for a row each (${default})."`
 	Organizations []int   `default:"1" help:"How many organizations share the load, 1 being one hot pool: one number, or several with commas (${default})."`
 	Seats         int     `default:"0" help:"How many seats there are in all, shared evenly by the organizations, each of which has at least one; 0: 64."`
-	Connections   int     `default:"64" help:"How many connections the callers share (${default}): as many as the naive way has."`
+	Connections   int     `default:"4" help:"How many connections the callers share (${default})."`
 	Rate          float64 `default:"0" help:"Begin so many turns a second, and count latency from when each should have begun; 0: each caller begins a turn when its last one is over."`
 
 	Duration time.Duration `default:"10s" help:"How long turns are measured for a row; each ceiling takes as long again (${default})."`

@@ -38,7 +38,7 @@ type Options struct {
 	Organizations []int
 	// Seats is how many there are in all, shared evenly by the organizations, each of which has at least one. 0: 64.
 	Seats int
-	// Connections is how many connections the callers share: by default as many as the naive way may have to the database.
+	// Connections is how many connections the callers share.
 	Connections int
 
 	// Duration is how long turns are measured for a row; each ceiling takes as long again.

@@ -57,7 +57,7 @@ func TestOrganizationsShareTheSeats(t *testing.T) {
 // Defaults are the options of half a minute on one hot organization.
 func Defaults() Options {
 	return Options{
-		Callers: []int{256}, Organizations: []int{1}, Connections: mostNaiveConnections,
+		Callers: []int{256}, Organizations: []int{1}, Connections: 4,
 		Duration: 10 * time.Second, Warmup: time.Second, Ceilings: true,
 	}
 }
