@@ -31,7 +31,7 @@ type counted struct {
 func (c counted) Save(ctx context.Context, states map[string]*meter.State) error {
 	n := 0
 	for _, s := range states {
-		s.Reservations.Each(func(_ meter.UUID, _ *meter.Reservation, r meter.Reservation) {
+		s.Reservations.Each(func(_ meter.UUID, _, r *meter.Reservation) {
 			if r.State == meter.Expired {
 				n++
 			}

@@ -45,14 +45,18 @@ type Member struct {
 // nothing used; no job makes it so. A seat's period never moves back: should now lie before the seat's last period, as a
 // test clock or a standby's clock may make it, that period goes on.
 func (m Member) RunningPeriod(c Calendar, now time.Time) (Period, Span) {
-	span := c.PeriodAt(now)
+	return m.periodIn(c.PeriodAt(now), c)
+}
+
+// periodIn is RunningPeriod where the organization's month that runs is known.
+func (m Member) periodIn(month Span, c Calendar) (Period, Span) {
 	switch {
-	case m.Period.Start.After(span.Start):
+	case m.Period.Start.After(month.Start):
 		return m.Period, c.PeriodAt(m.Period.Start)
-	case m.Period.Start.Equal(span.Start):
-		return m.Period, span
+	case m.Period.Start.Equal(month.Start):
+		return m.Period, month
 	default:
-		return Period{Start: span.Start}, span
+		return Period{Start: month.Start}, month
 	}
 }
 

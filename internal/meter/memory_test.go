@@ -234,17 +234,17 @@ func load[K comparable, V any](table *meter.Table[K, V], rows map[K]V, keys ...K
 // save replaces the rows that a batch changed, and fails if a row is not the one that the batch thinks it replaces.
 func save[K comparable, V any](t rapid.TB, rows map[K]V, table *meter.Table[K, V]) {
 	t.Helper()
-	table.Each(func(k K, before *V, v V) {
+	table.Each(func(k K, before, v *V) {
 		stored, exists := rows[k]
 		switch {
 		case exists && before == nil:
-			t.Fatalf("a row is added that exists: %+v, new %+v", stored, v)
+			t.Fatalf("a row is added that exists: %+v, new %+v", stored, *v)
 		case !exists && before != nil:
-			t.Fatalf("a row is replaced that does not exist: %+v", v)
+			t.Fatalf("a row is replaced that does not exist: %+v", *v)
 		case exists && !reflect.DeepEqual(stored, *before):
 			t.Fatalf("a row is replaced that is not the one loaded: %+v, loaded %+v", stored, *before)
 		}
-		rows[k] = v
+		rows[k] = *v
 	})
 }
 
@@ -284,6 +284,6 @@ func rowsOf[K comparable, V any](table *meter.Table[K, V]) []any {
 		rows[k], _ = table.Get(k)
 	}
 	var touched []K
-	table.Each(func(k K, _ *V, _ V) { touched = append(touched, k) })
+	table.Each(func(k K, _, _ *V) { touched = append(touched, k) })
 	return []any{rows, touched}
 }

@@ -94,7 +94,7 @@ func (c PutMember) Apply(s *State) (Outcome, error) {
 // active. Beyond two it may be too few, and too many where they removed one: then the same command passes in a later batch.
 func (s *State) othersThan(memberID string) int {
 	others := s.OtherMembers[memberID]
-	s.Members.Each(func(id string, before *Member, m Member) {
+	s.Members.Each(func(id string, before, m *Member) {
 		if id != memberID && m.State == MemberActive && (before == nil || before.State != MemberActive) {
 			others++
 		}

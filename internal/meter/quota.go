@@ -197,7 +197,7 @@ func (c RecountPlanUsage) Apply(s *State) (Outcome, error) {
 
 // countedSince is what earlier commands of the batch made of a kind's number, which no row in the database shows yet.
 func (s *State) countedSince(kind ResourceKind) (more int64) {
-	s.Resources.Each(func(_ ResourceKey, before *Resource, r Resource) {
+	s.Resources.Each(func(_ ResourceKey, before, r *Resource) {
 		if r.Kind != kind {
 			return
 		}

@@ -52,8 +52,8 @@ func (y *yard) batch(t rapid.TB, commands ...meter.Command) (outcomes []meter.Ou
 		}
 		reasons = append(reasons, refusal.Reason)
 	}
-	s.Resources.Each(func(k meter.ResourceKey, _ *meter.Resource, r meter.Resource) { y.resources[k] = r })
-	s.ResourceCounts.Each(func(k meter.ResourceKind, _ *int64, n int64) { y.counts[k] = n })
+	s.Resources.Each(func(k meter.ResourceKey, _, r *meter.Resource) { y.resources[k] = *r })
+	s.ResourceCounts.Each(func(k meter.ResourceKind, _, n *int64) { y.counts[k] = *n })
 	return outcomes, reasons
 }
 

@@ -112,8 +112,9 @@ func (t TurnRecord) HidesPool() bool {
 
 // seatNow is the member's seat as a new turn would find it.
 func (t TurnRecord) seatNow() seat {
-	period, _ := t.Member.RunningPeriod(t.Organization.Calendar, t.Now)
-	return seat{now: t.Now, org: t.Organization, plan: t.Plan, member: t.Member, period: period}
+	month := t.Organization.Calendar.PeriodAt(t.Now)
+	period, _ := t.Member.periodIn(month, t.Organization.Calendar)
+	return seat{now: t.Now, month: month, org: t.Organization, plan: t.Plan, member: t.Member, period: period}
 }
 
 // Remedy is what became, or could become, of a turn that was refused.

@@ -97,7 +97,7 @@ func abuseRefusal(w AbuseWindow, l AbuseLimit, now time.Time) error {
 // the refusal only where it tells nothing of the pool's balance, or who runs the turn may see that: a solo individual, and
 // the members of an organization that shows it. A turn stays in its period, so one of a period that ended is not told to wait.
 func (t *seat) hardStop(needed Micros) error {
-	_, span := t.member.RunningPeriod(t.org.Calendar, t.now)
+	_, span := t.member.periodIn(t.month, t.org.Calendar)
 	reason := t.boundBy()
 	facts := map[string]string{
 		"needed_micros":         needed.String(),

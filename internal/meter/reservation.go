@@ -103,12 +103,11 @@ type Fingerprint [16]byte
 
 // fingerprint hashes parts so that no two lists of parts run into each other.
 func fingerprint(parts ...string) Fingerprint {
-	h := sha256.New()
+	whole := make([]byte, 0, 256)
 	for _, p := range parts {
-		var size [8]byte
-		binary.BigEndian.PutUint64(size[:], uint64(len(p)))
-		h.Write(size[:])
-		h.Write([]byte(p))
+		whole = binary.BigEndian.AppendUint64(whole, uint64(len(p)))
+		whole = append(whole, p...)
 	}
-	return Fingerprint(h.Sum(nil)[:16])
+	digest := sha256.Sum256(whole)
+	return Fingerprint(digest[:16])
 }

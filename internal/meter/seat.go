@@ -6,6 +6,7 @@ import "time"
 // that the turn belongs to. Nothing of it counts until State.keep writes it back.
 type seat struct {
 	now    time.Time
+	month  Span // The organization's that runs at now.
 	org    Organization
 	plan   Plan
 	member Member
@@ -136,6 +137,11 @@ func (t *seat) abused() error {
 
 // meter is what the seat shows of the running period.
 func (t *seat) meter() *Meter {
-	m := MeterOf(t.org, t.plan, t.member, t.now)
-	return &m
+	now := *t
+	var span Span
+	now.period, span = t.member.periodIn(t.month, t.org.Calendar)
+	return &Meter{
+		OrganizationID: t.org.ID, MemberID: t.member.ID, Unit: t.org.Unit, Span: span,
+		Allowance: now.allowance(), Remaining: now.allowanceRoom(), Access: now.access(), Period: now.period,
+	}
 }

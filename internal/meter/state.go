@@ -39,6 +39,7 @@ type State struct {
 	entries      []Entry
 	uncharged    []Uncharged
 	auditEntries []AuditEntry
+	running      running
 }
 
 // PeriodKey names one period of a seat.
@@ -95,8 +96,24 @@ func (s *State) seat(memberID string) (seat, error) {
 		return seat{}, about(MemberNotFound, "member_id", memberID)
 	}
 	plan := s.Plans[o.PlanID]
-	period, _ := m.RunningPeriod(o.Calendar, s.Now)
-	return seat{now: s.Now, org: o, plan: plan, member: m, period: period}, nil
+	month := s.monthOf(o.Calendar)
+	period, _ := m.periodIn(month, o.Calendar)
+	return seat{now: s.Now, month: month, org: o, plan: plan, member: m, period: period}, nil
+}
+
+// monthOf is the period that runs, which is worked out once for all the commands of a batch that find the same calendar.
+func (s *State) monthOf(c Calendar) Span {
+	if s.running.calendar != c || s.running.at != s.Now {
+		s.running = running{calendar: c, at: s.Now, month: c.PeriodAt(s.Now)}
+	}
+	return s.running.month
+}
+
+// running is the month of a calendar that runs at a time.
+type running struct {
+	calendar Calendar
+	at       time.Time
+	month    Span
 }
 
 // turn is a reservation, and the working copy of its seat in the period to which it belongs.

@@ -44,11 +44,11 @@ func (t *Table[K, V]) Put(k K, v V) {
 }
 
 // Each calls f with each row that the batch added or changed, and with the row as it was before the batch: nil if the
-// batch added it.
-func (t *Table[K, V]) Each(f func(k K, before *V, v V)) {
+// batch added it. Both are the table's own, to be read only.
+func (t *Table[K, V]) Each(f func(k K, before, v *V)) {
 	for _, k := range t.touched {
 		r := t.rows[k]
-		f(k, r.before, r.value)
+		f(k, r.before, &r.value)
 	}
 }
 

@@ -16,12 +16,12 @@ type change struct {
 }
 
 func changesOf(table *meter.Table[string, int]) (changes []change) {
-	table.Each(func(k string, before *int, v int) {
+	table.Each(func(k string, before, v *int) {
 		was := -1
 		if before != nil {
 			was = *before
 		}
-		changes = append(changes, change{k, was, v})
+		changes = append(changes, change{k, was, *v})
 	})
 	return changes
 }
@@ -91,9 +91,9 @@ func TestTableAnswersCopies(t *testing.T) {
 	}
 	table.Put("a", p)
 	p.AllowanceUsed = 10
-	table.Each(func(_ string, before *meter.Period, v meter.Period) {
+	table.Each(func(_ string, before, v *meter.Period) {
 		if before.AllowanceUsed != 1 || v.AllowanceUsed != 9 {
-			t.Errorf("before %+v, now %+v", *before, v)
+			t.Errorf("before %+v, now %+v", *before, *v)
 		}
 	})
 }
@@ -109,5 +109,5 @@ func TestLoadReservation(t *testing.T) {
 	if s.Requests["r1"] != r.ID {
 		t.Errorf("by request id: %x", s.Requests["r1"])
 	}
-	s.Reservations.Each(func(meter.UUID, *meter.Reservation, meter.Reservation) { t.Error("it counts as changed") })
+	s.Reservations.Each(func(meter.UUID, *meter.Reservation, *meter.Reservation) { t.Error("it counts as changed") })
 }

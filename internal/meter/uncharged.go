@@ -62,7 +62,7 @@ func (c Reserve) refused(s *State, t seat, err error) (Outcome, error) {
 	if !errors.As(err, &refusal) || s.RefusedBefore[c.ReservationID] {
 		return Outcome{}, err
 	}
-	_, span := t.member.RunningPeriod(t.org.Calendar, t.now)
+	_, span := t.member.periodIn(t.month, t.org.Calendar)
 	no := RefusedTurn{
 		AttemptID: c.ReservationID, RequestID: c.RequestID, Reason: refusal.Reason, Turn: c.Turn,
 		AllowanceRoom: t.allowanceRoom(), PoolAvailable: t.org.Pool.Available(), Access: t.access().Kind,

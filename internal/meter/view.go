@@ -16,12 +16,8 @@ type Meter struct {
 
 // MeterOf is a seat's meter at now.
 func MeterOf(o Organization, plan Plan, m Member, now time.Time) Meter {
-	period, span := m.RunningPeriod(o.Calendar, now)
-	t := seat{now: now, org: o, plan: plan, member: m, period: period}
-	return Meter{
-		OrganizationID: o.ID, MemberID: m.ID, Unit: o.Unit, Span: span,
-		Allowance: t.allowance(), Remaining: t.allowanceRoom(), Access: t.access(), Period: period,
-	}
+	t := seat{now: now, month: o.Calendar.PeriodAt(now), org: o, plan: plan, member: m}
+	return *t.meter()
 }
 
 // MemberView is a member as the organization sees it: with what it used in the running period.

@@ -129,7 +129,7 @@ func (s *Store) entries(ctx context.Context, q meter.EntryQuery, t stretch, limi
 	}
 	kinds := []int16{1, 2, 3, 4}
 	if len(q.Kinds) > 0 {
-		kinds = column(q.Kinds, func(k *meter.EntryKind) int16 { return int16(*k) })
+		kinds = column(q.Kinds, func(k meter.EntryKind) int16 { return int16(k) })
 	}
 	sql, span := ordered(q, readEntriesOf, readEntriesOfNewest), openSpan(q.Span)
 	if onlyMovements(q) {

@@ -7,6 +7,7 @@ import "github.com/jackc/pgx/v5"
 var (
 	Fault        = fault
 	CheckVersion = checkVersion
+	WriteArrays  = writeArrays
 )
 
 // Writers is how sessions connect; a test may put itself between.

@@ -193,24 +193,24 @@ func (l *loader) openBooks(ctx context.Context) error {
 
 func (l *loader) queueTurns(ids []meter.IDKey, requests []meter.Key) {
 	l.batch.Queue(loadTurns,
-		column(ids, func(k *meter.IDKey) string { return k.OrganizationID }),
-		column(ids, func(k *meter.IDKey) meter.UUID { return k.ID }),
-		column(requests, func(k *meter.Key) string { return k.OrganizationID }),
-		column(requests, func(k *meter.Key) string { return k.ID }),
+		column(ids, func(k meter.IDKey) string { return k.OrganizationID }),
+		column(ids, func(k meter.IDKey) meter.UUID { return k.ID }),
+		column(requests, func(k meter.Key) string { return k.OrganizationID }),
+		column(requests, func(k meter.Key) string { return k.ID }),
 		l.organizations, l.store.config.DueLimit).Query(l.readTurns)
 }
 
 func (l *loader) queueKeys(sql string, keys []meter.Key, read func(pgx.Rows) error) {
 	if keys = distinct(keys); len(keys) > 0 {
-		organizations := column(keys, func(k *meter.Key) string { return k.OrganizationID })
-		l.batch.Queue(sql, organizations, column(keys, func(k *meter.Key) string { return k.ID })).Query(read)
+		organizations := column(keys, func(k meter.Key) string { return k.OrganizationID })
+		l.batch.Queue(sql, organizations, column(keys, func(k meter.Key) string { return k.ID })).Query(read)
 	}
 }
 
 func (l *loader) queueIDs(sql string, keys []meter.IDKey, read func(pgx.Rows) error) {
 	if keys = distinct(keys); len(keys) > 0 {
-		organizations := column(keys, func(k *meter.IDKey) string { return k.OrganizationID })
-		l.batch.Queue(sql, organizations, column(keys, func(k *meter.IDKey) meter.UUID { return k.ID })).Query(read)
+		organizations := column(keys, func(k meter.IDKey) string { return k.OrganizationID })
+		l.batch.Queue(sql, organizations, column(keys, func(k meter.IDKey) meter.UUID { return k.ID })).Query(read)
 	}
 }
 
@@ -228,10 +228,10 @@ func distinct[K comparable](keys []K) []K {
 }
 
 // column is one attribute of all rows, as a statement's array parameter.
-func column[R, V any](rows []R, of func(*R) V) []V {
+func column[R, V any](rows []R, of func(R) V) []V {
 	values := make([]V, len(rows))
-	for i := range rows {
-		values[i] = of(&rows[i])
+	for i, row := range rows {
+		values[i] = of(row)
 	}
 	return values
 }

@@ -52,9 +52,9 @@ const (
 func (l *loader) queueQuota(n meter.Needs) {
 	if keys := distinct(n.Resources); len(keys) > 0 {
 		l.batch.Queue(loadResources,
-			column(keys, func(k *meter.OwnedResource) string { return k.OrganizationID }),
-			column(keys, func(k *meter.OwnedResource) int16 { return int16(k.Kind) }),
-			column(keys, func(k *meter.OwnedResource) string { return k.ID })).Query(l.readResources)
+			column(keys, func(k meter.OwnedResource) string { return k.OrganizationID }),
+			column(keys, func(k meter.OwnedResource) int16 { return int16(k.Kind) }),
+			column(keys, func(k meter.OwnedResource) string { return k.ID })).Query(l.readResources)
 	}
 	l.queueKeys(loadDevices, n.DevicesOf, l.readResources)
 	if ids := distinct(n.ResourceCounts); len(ids) > 0 {
@@ -98,11 +98,11 @@ func (w *saver) resources() {
 	var rows []owned[meter.Resource]
 	var counts []owned[meter.PlanUsage]
 	for id, s := range w.states {
-		s.Resources.Each(func(_ meter.ResourceKey, _ *meter.Resource, r meter.Resource) {
+		s.Resources.Each(func(_ meter.ResourceKey, _, r *meter.Resource) {
 			rows = append(rows, owned[meter.Resource]{id, r})
 		})
-		s.ResourceCounts.Each(func(kind meter.ResourceKind, _ *int64, used int64) {
-			counts = append(counts, owned[meter.PlanUsage]{id, meter.PlanUsage{Kind: kind, Used: used}})
+		s.ResourceCounts.Each(func(kind meter.ResourceKind, _, used *int64) {
+			counts = append(counts, owned[meter.PlanUsage]{id, &meter.PlanUsage{Kind: kind, Used: *used}})
 		})
 	}
 	w.queueResources(rows)
@@ -113,7 +113,7 @@ func (w *saver) queueResources(rows []owned[meter.Resource]) {
 	if len(rows) == 0 {
 		return
 	}
-	type row = *owned[meter.Resource]
+	type row = owned[meter.Resource]
 	w.batch.Queue(upsertResources, w.now,
 		column(rows, func(r row) string { return r.organization }),
 		column(rows, func(r row) int16 { return int16(r.row.Kind) }),
@@ -128,7 +128,7 @@ func (w *saver) queueResourceCounts(rows []owned[meter.PlanUsage]) {
 	if len(rows) == 0 {
 		return
 	}
-	type row = *owned[meter.PlanUsage]
+	type row = owned[meter.PlanUsage]
 	w.batch.Queue(upsertResourceCounts,
 		column(rows, func(u row) string { return u.organization }),
 		column(rows, func(u row) int16 { return int16(u.row.Kind) }),

@@ -21,7 +21,7 @@ type saver struct {
 // owned is a row with the organization it belongs to.
 type owned[R any] struct {
 	organization string
-	row          R
+	row          *R
 }
 
 func newSaver(states map[string]*meter.State) *saver {
@@ -47,22 +47,22 @@ func (w *saver) queue() {
 }
 
 func (w *saver) organizations() {
-	var added, profiles, hot []meter.Organization
+	var added, profiles, hot []*meter.Organization
 	for _, s := range w.states {
-		s.Organization.Each(func(_ string, before *meter.Organization, o meter.Organization) {
+		s.Organization.Each(func(_ string, before, o *meter.Organization) {
 			switch {
 			case before == nil:
 				added = append(added, o)
-			case *before == o:
+			case *before == *o:
 				return // A turn that the allowance covers leaves the pool as it was.
-			case profileChanged(*before, o):
+			case profileChanged(*before, *o):
 				profiles = append(profiles, o)
 			}
 			hot = append(hot, o)
 		})
 	}
 	// In one order, as rows that exist are locked: a key that another transaction adds at the same time is waited for.
-	slices.SortFunc(added, func(a, b meter.Organization) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(added, func(a, b *meter.Organization) int { return cmp.Compare(a.ID, b.ID) })
 	for _, o := range added {
 		w.batch.Queue(insertOrganization, organizationProfile(o)...)
 	}
@@ -81,13 +81,13 @@ func profileChanged(a, b meter.Organization) bool {
 func (w *saver) members() {
 	var added, profiles, hot []owned[meter.Member]
 	for id, s := range w.states {
-		s.Members.Each(func(_ string, before *meter.Member, m meter.Member) {
+		s.Members.Each(func(_ string, before, m *meter.Member) {
 			row := owned[meter.Member]{id, m}
 			hot = append(hot, row)
 			switch {
 			case before == nil:
 				added = append(added, row)
-			case memberProfileChanged(*before, m):
+			case memberProfileChanged(*before, *m):
 				profiles = append(profiles, row)
 			}
 		})
@@ -111,7 +111,7 @@ func (w *saver) periods() {
 	var rows []owned[meter.Period]
 	var members []string
 	for id, s := range w.states {
-		s.Periods.Each(func(k meter.PeriodKey, _ *meter.Period, p meter.Period) {
+		s.Periods.Each(func(k meter.PeriodKey, _, p *meter.Period) {
 			rows = append(rows, owned[meter.Period]{id, p})
 			members = append(members, k.MemberID)
 		})
@@ -126,12 +126,12 @@ func (w *saver) periods() {
 func (w *saver) reservations() {
 	var added, settled, extended []owned[meter.Reservation]
 	for id, s := range w.states {
-		s.Reservations.Each(func(_ meter.UUID, before *meter.Reservation, r meter.Reservation) {
+		s.Reservations.Each(func(_ meter.UUID, before, r *meter.Reservation) {
 			row := owned[meter.Reservation]{id, r}
 			switch {
 			case before == nil:
 				added = append(added, row)
-			case raised(*before, r):
+			case raised(before, r):
 				extended = append(extended, row)
 			}
 			if r.State != meter.Held {
@@ -145,13 +145,13 @@ func (w *saver) reservations() {
 }
 
 // raised says whether a reservation was extended, be it settled since.
-func raised(a, b meter.Reservation) bool {
+func raised(a, b *meter.Reservation) bool {
 	return a.Estimate != b.Estimate || !a.ExpiresAt.Equal(b.ExpiresAt)
 }
 
 func (w *saver) extensions() {
 	for id, s := range w.states {
-		s.Extensions.Each(func(_ string, _ *meter.Extension, x meter.Extension) {
+		s.Extensions.Each(func(_ string, _, x *meter.Extension) {
 			w.batch.Queue(insertExtension, id, x.RequestID, x.Fingerprint[:], x.ReservationID, x.At, int64(x.Additional),
 				x.ExpiresAt)
 		})
@@ -161,8 +161,9 @@ func (w *saver) extensions() {
 func (w *saver) entries() {
 	var rows []owned[meter.Entry]
 	for id, s := range w.states {
-		for _, e := range s.Entries() {
-			rows = append(rows, owned[meter.Entry]{id, e})
+		entries := s.Entries()
+		for i := range entries {
+			rows = append(rows, owned[meter.Entry]{id, &entries[i]})
 		}
 	}
 	if len(rows) > 0 {
@@ -172,7 +173,7 @@ func (w *saver) entries() {
 
 func (w *saver) accessChanges() {
 	for id, s := range w.states {
-		s.Changes.Each(func(_ meter.UUID, _ *meter.AccessChange, c meter.AccessChange) {
+		s.Changes.Each(func(_ meter.UUID, _, c *meter.AccessChange) {
 			w.batch.Queue(insertAccessChange, id, c.ID, c.MemberID, c.At, c.Actor, int16(c.Before.Kind), int64(c.Before.Cap),
 				int16(c.After.Kind), int64(c.After.Cap))
 		})

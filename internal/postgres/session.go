@@ -127,6 +127,7 @@ func (s *Session) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	writeArrays(conn.TypeMap())
 	s.conn = conn
 	return nil
 }

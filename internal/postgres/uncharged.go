@@ -44,7 +44,7 @@ func (l *loader) queueRefusals(attempts []meter.Attempt) {
 	if len(attempts) == 0 {
 		return
 	}
-	type row = *meter.Attempt
+	type row = meter.Attempt
 	l.batch.Queue(loadRefusals,
 		column(attempts, func(a row) string { return a.OrganizationID }),
 		column(attempts, func(a row) string { return a.RequestID }),
@@ -67,8 +67,9 @@ func (l *loader) readRefusals(rows pgx.Rows) error {
 func (w *saver) uncharged() {
 	var ended, refused []owned[meter.Uncharged]
 	for id, s := range w.states {
-		for _, u := range s.Uncharged() {
-			if row := (owned[meter.Uncharged]{id, u}); u.Refused == nil {
+		uncharged := s.Uncharged()
+		for i := range uncharged {
+			if row := (owned[meter.Uncharged]{id, &uncharged[i]}); row.row.Refused == nil {
 				ended = append(ended, row)
 			} else {
 				refused = append(refused, row)
@@ -84,7 +85,7 @@ func (w *saver) uncharged() {
 }
 
 func (w *saver) queueUncharged(rows []owned[meter.Uncharged]) {
-	type row = *owned[meter.Uncharged]
+	type row = owned[meter.Uncharged]
 	w.batch.Queue(insertUncharged, w.now,
 		column(rows, func(u row) string { return u.organization }),
 		column(rows, func(u row) int64 { return u.row.Sequence }),
@@ -94,7 +95,7 @@ func (w *saver) queueUncharged(rows []owned[meter.Uncharged]) {
 }
 
 func (w *saver) queueRefusals(rows []owned[meter.Uncharged]) {
-	type row = *owned[meter.Uncharged]
+	type row = owned[meter.Uncharged]
 	w.batch.Queue(insertRefusals, w.now,
 		column(rows, func(u row) string { return u.organization }),
 		column(rows, func(u row) int64 { return u.row.Sequence }),
