@@ -81,6 +81,18 @@ func (s *Store) ReportSettings() map[string]string {
 	return s.reports.Config().ConnConfig.RuntimeParams
 }
 
+// RollUpStatements are those that read what is not rolled up yet, by name.
+func RollUpStatements() map[string]string {
+	return map[string]string{"readHours": readHours, "rollUpUsage": rollUpUsage}
+}
+
+// Rollers is how rollers connect.
+func (s *Store) Rollers() *pgx.ConnConfig {
+	config := s.writers.Copy()
+	tuneRoller(config)
+	return config
+}
+
 // SaveStatements are the statements of a save by name, but for commit.
 func (s *Store) SaveStatements() map[string]string {
 	return map[string]string{

@@ -1,10 +1,13 @@
 package postgres_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/spillway-metering/spillway/internal/postgres"
 )
@@ -102,4 +105,57 @@ func (p planner) checkRollups(what string, plan node, want []string) {
 	if !slices.Equal(paths, want) {
 		p.Errorf("%s: it goes by\n%s\nnot by\n%s", what, strings.Join(paths, "\n"), strings.Join(want, "\n"))
 	}
+}
+
+// rollUpPaths say how each statement of a roll-up reaches raw rows, in order. The one entry that is
+// looked up by itself is a day's last, for its balance.
+var rollUpPaths = map[string][]string{
+	"readHours": {
+		"ledger_sequence_once(organization_id sequence sequence)",
+		"uncharged_sequence_once(organization_id sequence sequence)",
+	},
+	"rollUpUsage": {
+		"ledger_sequence_once(organization_id sequence sequence)",
+		"ledger_sequence_once(organization_id sequence)",
+		"reservation_id_once(organization_id reservation_id)",
+		"reservation_id_once(organization_id reservation_id)",
+		"uncharged_sequence_once(organization_id sequence sequence)",
+	},
+}
+
+// TestRollUpsGroupRowsAsTheyPass looks at the plans that a roller makes of empty tables and keeps: they go by key, and sort
+// nothing but what comes out of them.
+func TestRollUpsGroupRowsAsTheyPass(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	conn, err := pgx.ConnectConfig(within(t), store.Rollers())
+	must(t, err)
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	p := planner{t, "by a roller", conn, postgres.RollUpStatements()}
+	for name, sql := range p.statements {
+		exec(t, conn, `PREPARE "`+name+`" AS `+sql)
+		plan := p.explain(name)
+		var paths []string
+		for _, n := range plan.scans() {
+			paths = append(paths, n.path())
+		}
+		slices.Sort(paths)
+		if !slices.Equal(paths, rollUpPaths[name]) {
+			t.Errorf("%s goes by\n%s\nnot by\n%s", name, strings.Join(paths, "\n"), strings.Join(rollUpPaths[name], "\n"))
+		}
+		if sorts, kept := plan.count("Sort"), plan.count("Memoize"); sorts != 1 || kept != 0 {
+			t.Errorf("%s sorts %d times, and keeps what it looked up in %d places", name, sorts, kept)
+		}
+	}
+}
+
+// count is how many parts of a plan are of a type.
+func (n node) count(nodeType string) (found int) {
+	if n.NodeType == nodeType {
+		found++
+	}
+	for _, child := range n.Plans {
+		found += child.count(nodeType)
+	}
+	return found
 }

@@ -25,18 +25,31 @@ const (
 	moveWatermark = `UPDATE usage_watermark SET ledger_sequence = $2, uncharged_sequence = $3 WHERE organization_id = $1`
 
 	// rollUpUsage adds the raw rows of stretches to the days, given in order by their starts, ends and dates, in which they
-	// lie. Rows are added in the order in which reports read them. Entries that are of no turn count for the day's balance only. The value of a label is its name, in which what would
+	// lie. Rows are added in the order in which reports read them. Entries that are of no turn count for the day's balance only;
+	// they are told by having no member, no conversation and no labels. The value of a label is its name, in which what would
 	// end it is escaped, an equals sign, and its value: labelPrefix begins the same in Go.
+	//
+	// It is done under load, so a raw row is read once and added up three times, while it passes: in pairs of member and model,
+	// which are few and make up the sums of either and of the day, by conversation, of which there may be as many as turns, and by
+	// set of labels, which come again and again and are taken apart once for all turns that have them. Only groups are kept,
+	// expanded and sorted. Which columns a group is of is told by GROUPING alone: the others are NULL, and '' is a value.
 	rollUpUsage = `
-		WITH event AS MATERIALIZED (
-			SELECT e.*, width_bucket(e.at, $8::timestamptz[]) AS day FROM (` + rawUsage + `) e
+		WITH part AS MATERIALIZED (
+			SELECT CASE 0 WHEN GROUPING(e.model) THEN 3 WHEN GROUPING(e.conversation_id) THEN 4 ELSE 5 END AS dimension,
+				e.day, e.member_id, e.model, e.conversation_id, e.labels, min(e.at) AS first_at, max(e.at) AS last_at,
+				min(e.ledger_sequence) AS first_ledger_sequence, max(e.ledger_sequence) AS last_ledger_sequence,
+				min(e.uncharged_sequence) AS first_uncharged_sequence, max(e.uncharged_sequence) AS last_uncharged_sequence,
+				` + sumMeasures + `
+			FROM (SELECT r.*, width_bucket(r.at, $8::timestamptz[]) AS day FROM (` + rawUsage + `) r) e
+			GROUP BY GROUPING SETS ((e.day, e.member_id, e.model), (e.day, e.conversation_id), (e.day, e.labels))
 		), days AS (
 			INSERT INTO usage_day AS d (organization_id, starts_at, ends_at, date, first_at, last_at, first_ledger_sequence,
 				last_ledger_sequence, first_uncharged_sequence, last_uncharged_sequence, pool_balance_micros)
-			SELECT $1, ($8::timestamptz[])[e.day], ($9::timestamptz[])[e.day], ($10::date[])[e.day], min(e.at), max(e.at),
-				min(e.ledger_sequence), max(e.ledger_sequence), min(e.uncharged_sequence), max(e.uncharged_sequence),
-				(max(ARRAY[e.ledger_sequence, e.pool_balance_after_micros]) FILTER (WHERE e.ledger_sequence IS NOT NULL))[2]
-			FROM event e GROUP BY e.day
+			SELECT $1, ($8::timestamptz[])[p.day], ($9::timestamptz[])[p.day], ($10::date[])[p.day], min(p.first_at), max(p.last_at),
+				min(p.first_ledger_sequence), max(p.last_ledger_sequence), min(p.first_uncharged_sequence),
+				max(p.last_uncharged_sequence), (SELECT l.pool_balance_after_micros FROM ledger_entry l
+					WHERE l.organization_id = $1 AND l.sequence = max(p.last_ledger_sequence))
+			FROM part p WHERE p.dimension = 3 GROUP BY p.day
 			ON CONFLICT ON CONSTRAINT usage_day_once DO UPDATE SET first_at = least(d.first_at, excluded.first_at),
 				last_at = greatest(d.last_at, excluded.last_at),
 				first_ledger_sequence = least(d.first_ledger_sequence, excluded.first_ledger_sequence),
@@ -46,13 +59,20 @@ const (
 				pool_balance_micros = coalesce(excluded.pool_balance_micros, d.pool_balance_micros)
 		)
 		INSERT INTO usage_rollup AS u (organization_id, dimension, starts_at, value, ` + usageMeasures + `)
-		SELECT $1, k.dimension, ($8::timestamptz[])[e.day], k.value, ` + sumMeasures + `
-		FROM event e CROSS JOIN LATERAL (
-			VALUES (1, ''), (2, e.member_id), (3, e.model), (4, e.conversation_id)
+		SELECT $1, g.dimension, ($8::timestamptz[])[g.day], g.value, ` + usageMeasures + `
+		FROM (SELECT p.dimension, p.day, p.conversation_id COLLATE "C" AS value, ` + usageMeasures + `
+			FROM part p WHERE p.dimension = 4 AND p.conversation_id IS NOT NULL
 			UNION ALL
-			SELECT 5, replace(replace(l.key, '\', '\\'), '=', '\=') || '=' || l.value FROM jsonb_each_text(e.labels) l
-			) k (dimension, value)
-		WHERE e.member_id IS NOT NULL GROUP BY k.dimension, e.day, k.value ORDER BY k.dimension, e.day, k.value
+			SELECT CASE 0 WHEN GROUPING(p.member_id) THEN 2 WHEN GROUPING(p.model) THEN 3 ELSE 1 END, p.day,
+				CASE 0 WHEN GROUPING(p.member_id) THEN p.member_id WHEN GROUPING(p.model) THEN p.model ELSE '' END, ` + totalMeasures + `
+			FROM part p WHERE p.dimension = 3 AND p.member_id IS NOT NULL
+			GROUP BY GROUPING SETS ((p.day), (p.day, p.member_id), (p.day, p.model))
+			UNION ALL
+			SELECT 5, v.day, v.value, ` + totalMeasures + `
+			FROM (SELECT p.*, replace(replace(l.key, '\', '\\'), '=', '\=') || '=' || l.value AS value
+				FROM part p CROSS JOIN LATERAL jsonb_each_text(p.labels) l WHERE p.dimension = 5) v
+			GROUP BY v.day, v.value
+			ORDER BY dimension, day, value) g
 		ON CONFLICT ON CONSTRAINT usage_rollup_once DO UPDATE SET
 			turns = u.turns + excluded.turns, failed_turns = u.failed_turns + excluded.failed_turns,
 			expired_turns = u.expired_turns + excluded.expired_turns, late_turns = u.late_turns + excluded.late_turns,
@@ -184,15 +204,7 @@ func (r *Roller) connect(ctx context.Context) error {
 		return nil
 	}
 	config := r.store.writers.Copy()
-	for _, pinned := range []string{"plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
-		delete(config.RuntimeParams, pinned)
-	}
-	config.RuntimeParams["application_name"] = "meterd roll-up"
-	config.RuntimeParams["work_mem"] = "64MB"
-	config.RuntimeParams["statement_timeout"] = millis(rollUpTimeout)
-	config.RuntimeParams["idle_in_transaction_session_timeout"] = millis(rollUpTimeout)
-	// A crash may lose the last roll-up. It loses the watermark with it, so the same rows are rolled up again.
-	config.RuntimeParams["synchronous_commit"] = "off"
+	tuneRoller(config)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return err
@@ -200,4 +212,26 @@ func (r *Roller) connect(ctx context.Context) error {
 	r.store.config.Background(conn.PgConn().PID())
 	r.conn = conn
 	return nil
+}
+
+// tuneRoller makes a writer's connection one that rolls up. As on any other, plans are made once and go by index: to plan takes
+// longer than to add up the few turns of a small organization.
+func tuneRoller(c *pgx.ConnConfig) {
+	for _, pinned := range []string{"enable_hashjoin", "enable_mergejoin"} {
+		delete(c.RuntimeParams, pinned) // What is not rolled up yet is found by comparing two tables whole.
+	}
+	for name, value := range map[string]string{
+		"application_name": "meterd roll-up",
+		"work_mem":         "64MB",
+		// Rows are grouped by hash while they pass. The planner cannot tell how many there are, and might sort them for each
+		// grouping, or keep every reservation that it looked up, of which hardly one is asked for again.
+		"enable_sort":                         "off",
+		"enable_memoize":                      "off",
+		"statement_timeout":                   millis(rollUpTimeout),
+		"idle_in_transaction_session_timeout": millis(rollUpTimeout),
+		// A crash may lose the last roll-up. It loses the watermark with it, so the same rows are rolled up again.
+		"synchronous_commit": "off",
+	} {
+		c.RuntimeParams[name] = value
+	}
 }
