@@ -13,6 +13,9 @@ var (
 // Writers is how sessions connect; a test may put itself between.
 func (s *Store) Writers() *pgx.ConnConfig { return s.writers }
 
+// Connection is the session's own, with the plans that it keeps.
+func (s *Session) Connection() *pgx.Conn { return s.conn }
+
 // BooksKept bounds how many versions of price books a store keeps in memory, and BooksInMemory is how many it does.
 const BooksKept = booksKept
 

@@ -43,7 +43,8 @@ const (
 		FROM unnest($1::text[]) AS k (price_book_id)`
 
 	// loadTurns loads reservations by id, by the request id of their Reserve, and those that loadFrame looked at which are
-	// still open; each with its member and, where that period has ended, its period.
+	// still open; each with its member and, where that period has ended, its period. OFFSET 0 keeps a plan from beginning with
+	// the members: where those are few it would read all turns that they ever had.
 	loadTurns = `SELECT r.organization_id, ` + reservationColumns + `, ` + memberColumns + `, ` + periodColumns + `
 		FROM (
 			SELECT k.organization_id, k.reservation_id
@@ -61,7 +62,8 @@ const (
 				WHERE o.organization_id = ANY($5::text[]) AND q.state = 1
 					AND current_setting('meter.lapsed', true) = 'yes') t
 		JOIN reservation r ON r.organization_id = t.organization_id AND r.reservation_id = t.reservation_id
-		JOIN member m ON m.organization_id = r.organization_id AND m.member_id = r.member_id
+		CROSS JOIN LATERAL (SELECT * FROM member m
+			WHERE m.organization_id = r.organization_id AND m.member_id = r.member_id OFFSET 0) m
 		LEFT JOIN LATERAL (SELECT * FROM member_period p WHERE p.organization_id = r.organization_id
 			AND p.member_id = r.member_id AND p.period_start = r.period_start
 			AND r.period_start IS DISTINCT FROM m.period_start OFFSET 0) e ON true`

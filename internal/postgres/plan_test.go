@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/spillway-metering/spillway/internal/meter"
 	"github.com/spillway-metering/spillway/internal/postgres"
 )
 
@@ -153,6 +154,75 @@ func TestPlansGoByIndex(t *testing.T) {
 	check("with statistics")
 }
 
+// TestPlansOutgrowEmptyTables vacuums a database before its first turn, as a nightly vacuumdb does: the planner knows then that
+// there is nothing to read, and by which index makes no difference. No such plan may stay once there is something.
+func TestPlansOutgrowEmptyTables(t *testing.T) {
+	t.Parallel()
+	store := openAt(t, postgres.Config{URL: server.Database(t)})
+	exec(t, connect(t, store), "VACUUM ANALYZE")
+	l := found(t, store, firm)
+	for n := range 40 {
+		l.do(turn("commit", n), turn("free", n), turn("tokens", n), turn("release", n), turn("extend", n),
+			meter.PutMember{OrganizationID: firm, MemberID: fmt.Sprint("leaver", n%20), Role: meter.RoleMember})
+		var commands []meter.Command
+		for _, name := range slices.Sorted(maps.Keys(kinds)) {
+			commands = append(commands, kinds[name](t, n))
+		}
+		l.do(commands...)
+	}
+	l.checkPlans(store, 20)
+}
+
+// TestAFailedBatchIsPlannedAnew has a batch fail between two that would go by the same plans.
+func TestAFailedBatchIsPlannedAnew(t *testing.T) {
+	t.Parallel()
+	store := openAt(t, postgres.Config{URL: server.Database(t)})
+	exec(t, connect(t, store), "VACUUM ANALYZE")
+	l := newLane(t, store)
+	sweep := meter.Sweep{OrganizationID: firm}
+	for range 4 {
+		l.do(sweep)
+	}
+	if _, err := l.load(sweep); err != nil {
+		t.Fatal(err)
+	}
+	l.Abandon()
+	exec(t, connect(t, store), fullTables)
+	l.do(sweep)
+	l.checkPlans(store, 3)
+}
+
+// checkPlans looks at the plans that a lane has kept, of so many statements at least.
+func (l lane) checkPlans(store *postgres.Store, least int) {
+	l.Helper()
+	known := store.LoadStatements()
+	maps.Copy(known, store.SaveStatements())
+	rows, err := l.Connection().Query(within(l), "SELECT name, statement FROM pg_prepared_statements", pgx.QueryExecModeSimpleProtocol)
+	must(l, err)
+	p := planner{l, "by a lane", l.Connection(), map[string]string{}}
+	var name, sql string
+	_, err = pgx.ForEachRow(rows, []any{&name, &sql}, func() error {
+		p.statements[name] = sql
+		return nil
+	})
+	must(l, err)
+	looked := 0
+	for is, sql := range known {
+		for name, prepared := range p.statements {
+			if prepared != sql {
+				continue
+			}
+			looked++
+			if got := p.explain(name).paths(); got != accessPaths[is] {
+				l.Errorf("%s goes by\n%s\nnot by\n%s", is, got, accessPaths[is])
+			}
+		}
+	}
+	if looked < least {
+		l.Errorf("the lane has only %d plans", looked)
+	}
+}
+
 // planner is a lane's connection on which all statements of a batch are prepared.
 type planner struct {
 	testing.TB
@@ -183,13 +253,11 @@ func (p planner) check(when string) {
 	}
 	for name, want := range accessPaths {
 		plan := p.explain(name)
-		var paths, filtered []string
+		var filtered []string
 		for _, n := range plan.scans() {
-			paths = append(paths, n.path())
 			filtered = append(filtered, conditions.of(n.Filter)...)
 		}
-		slices.Sort(paths)
-		if got := strings.Join(slices.Compact(paths), " "); got != want {
+		if got := plan.paths(); got != want {
 			p.Errorf("%s, prepared %s, %s goes by\n%s\nnot by\n%s", name, p.made, when, got, want)
 		}
 		if got := strings.Join(filtered, " "); got != filters[name] {
@@ -254,6 +322,16 @@ func (n node) scans() (scans []node) {
 		scans = append(scans, child.scans()...)
 	}
 	return scans
+}
+
+// paths are the different ones by which a plan's scans find their rows.
+func (n node) paths() string {
+	var paths []string
+	for _, scan := range n.scans() {
+		paths = append(paths, scan.path())
+	}
+	slices.Sort(paths)
+	return strings.Join(slices.Compact(paths), " ")
 }
 
 // path is the index by which a scan finds its rows, with the columns that it looks up there.

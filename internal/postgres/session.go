@@ -15,10 +15,21 @@ const abandonTimeout = 2 * time.Second
 // Session is one lane's connection. It has at most one transaction in flight and is not safe for concurrent use. It
 // connects when it is first used, and again after the connection was lost.
 type Session struct {
-	store *Store
-	conn  *pgx.Conn
-	met   acquaintance
+	store   *Store
+	conn    *pgx.Conn
+	met     acquaintance
+	batches int // Since it connected, or since a batch failed.
 }
+
+// replanBatches bounds how many batches go by the same plans. Planning all of a batch's statements costs about as much as a
+// batch of thirty turns does.
+const replanBatches = 1024
+
+// outgrown says whether what the n-th batch finds may be much more than what plans were made for. A table that was vacuumed
+// while it was empty is known to have no rows, so the planner reads it whole as gladly as by key, and such a plan would stay
+// while the table fills. Made again it goes by key from the first few rows on. So statements are planned anew whenever the
+// batches have doubled, and never more rarely than the bound.
+func outgrown(n int) bool { return n&(n-1) == 0 || n%replanBatches == 0 }
 
 // acquaintance is what organizations were seen to refer to, and is loaded with every batch because it likely is again.
 type acquaintance struct{ plans, books []string }
@@ -51,6 +62,10 @@ func (s *Session) Load(ctx context.Context, organizations []string, n meter.Need
 		return nil, fault(err)
 	}
 	l := newLoader(s.store, organizations)
+	s.batches++
+	if outgrown(s.batches) {
+		l.batch.Queue("discard plans")
+	}
 	l.queue(n, s.met)
 	if err := s.send(ctx, &l.batch); err != nil {
 		return nil, fault(err)
@@ -92,11 +107,13 @@ func (s *Session) send(ctx context.Context, batch *pgx.Batch) error {
 	return s.conn.SendBatch(context.WithoutCancel(ctx), batch).Close()
 }
 
-// Abandon ends a transaction that failed, and the connection with it if that does not go well.
+// Abandon ends a transaction that failed, and the connection with it if that does not go well. The next batch goes by new
+// plans: the old ones may be why this one took too long.
 func (s *Session) Abandon() {
 	if s.conn == nil {
 		return
 	}
+	s.batches = 0
 	ctx, cancel := context.WithTimeout(context.Background(), abandonTimeout)
 	defer cancel()
 	if !s.conn.IsClosed() {
@@ -128,6 +145,6 @@ func (s *Session) connect(ctx context.Context) error {
 		return err
 	}
 	writeArrays(conn.TypeMap())
-	s.conn = conn
+	s.conn, s.batches = conn, 0
 	return nil
 }
