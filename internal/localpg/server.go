@@ -113,28 +113,45 @@ func Attach(ctx context.Context, opts Options) (*Server, error) {
 // URL is a connection string for the database "meter", as its owner, understood by pgx and psql.
 func (s *Server) URL() string { return s.url }
 
-// backgroundNice is how much a backend gives way: beside busy ones it gets about a tenth of what each of them gets, and
-// where a processor is idle, all of that.
-const backgroundNice = 10
+const (
+	// backgroundNice is how much a backend gives way: beside busy ones it gets about a tenth of what each of them gets, and
+	// where a processor is idle, all of that.
+	backgroundNice = 10
+	// foregroundNice is how much a backend goes first: beside busy ones it gets about ten times what each of them gets.
+	foregroundNice = -10
+)
 
 // GiveWay lets the process of one backend of this server go after the others where processors are short.
 func (s *Server) GiveWay(backend uint32) error {
-	err := syscall.Setpriority(syscall.PRIO_PROCESS, int(backend), backgroundNice)
-	if err == nil {
-		err = groupGivesWay(backend)
-	}
-	if err != nil {
+	if err := prioritize(backend, backgroundNice); err != nil {
 		return fmt.Errorf("lower the priority of PostgreSQL's process %d: %w", backend, err)
 	}
 	return nil
 }
 
-// groupGivesWay lowers the priority of a process's group. Where the kernel groups processes by session (sched_autogroup_enabled), each
+// GoFirst lets the process of one backend of this server go before the others where processors are short. The system
+// lets only the privileged do so, such as root: for others it stays as it is, and that is no error.
+func (s *Server) GoFirst(backend uint32) error {
+	err := prioritize(backend, foregroundNice)
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("raise the priority of PostgreSQL's process %d: %w", backend, err)
+	}
+	return nil
+}
+
+func prioritize(process uint32, nice int) error {
+	if err := syscall.Setpriority(syscall.PRIO_PROCESS, int(process), nice); err != nil {
+		return err
+	}
+	return prioritizeGroup(process, nice)
+}
+
+// prioritizeGroup sets the priority of a process's group. Where the kernel groups processes by session (sched_autogroup_enabled), each
 // of PostgreSQL's backends is a group of its own, and a process's own priority counts in its group only. Without privileges the
 // kernel takes ten changes a second.
-func groupGivesWay(process uint32) error {
+func prioritizeGroup(process uint32, nice int) error {
 	for tries := 1; ; tries++ {
-		err := os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", process), []byte(strconv.Itoa(backgroundNice)), 0)
+		err := os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", process), []byte(strconv.Itoa(nice)), 0)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil // This kernel has no such groups.
@@ -145,7 +162,7 @@ func groupGivesWay(process uint32) error {
 	}
 }
 
-// How often the priority of a group is tried to be lowered, and how long apart.
+// How often the priority of a group is tried to be set, and how long apart.
 const (
 	groupTries = 5
 	groupWait  = 110 * time.Millisecond

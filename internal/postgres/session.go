@@ -145,6 +145,7 @@ func (s *Session) connect(ctx context.Context) error {
 		return err
 	}
 	writeArrays(conn.TypeMap())
+	s.store.config.Foreground(conn.PgConn().PID())
 	s.conn, s.batches = conn, 0
 	return nil
 }

@@ -34,6 +34,8 @@ type Config struct {
 	EntriesLooked int
 	// Background is told which process of the database serves a connection whose work is to give way to the turns'; nil: nobody is.
 	Background func(backend uint32)
+	// Foreground is told which process serves a session's connection, on which all turns of its organizations wait; nil: nobody is.
+	Foreground func(backend uint32)
 	// Logger is told of connections that are lost; nil: nobody is.
 	Logger *slog.Logger
 }
@@ -66,6 +68,9 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	}
 	if config.Background == nil {
 		config.Background = func(uint32) {}
+	}
+	if config.Foreground == nil {
+		config.Foreground = func(uint32) {}
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)

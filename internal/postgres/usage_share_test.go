@@ -303,6 +303,27 @@ func TestWhoGivesWay(t *testing.T) {
 	same(t, "how many others do", len(told), 0)
 }
 
+// TestWhoGoesFirst tells of the connections of sessions, of each again when it had to connect anew, and of no other.
+func TestWhoGoesFirst(t *testing.T) {
+	t.Parallel()
+	told := make(chan uint32, 100)
+	store := openAt(t, postgres.Config{
+		URL: server.Database(t), TestClock: true, Foreground: func(backend uint32) { told <- backend },
+	})
+	l := found(t, store, firm)
+	super := connect(t, store)
+	backend := <-told
+	same(t, "who goes first", one[string](t, super, "SELECT application_name FROM pg_stat_activity WHERE pid = $1", backend), "meterd lane")
+	_, err := store.Usage(within(t), meter.UsageQuery{OrganizationID: firm, Grouping: meter.UsageByDay, Limit: 10})
+	must(t, err)
+	l.Session.Close()
+	l.do(topUp(firm, "again", 1))
+	if again := <-told; again == backend {
+		t.Errorf("process %d is told twice", again)
+	}
+	same(t, "how many others do", len(told), 0)
+}
+
 // TestWhoStoppedLongAgoIsTold lets a seat use up its allowance, and estimates once the days looked at know nothing of it.
 func TestWhoStoppedLongAgoIsTold(t *testing.T) {
 	t.Parallel()

@@ -115,6 +115,9 @@ func (r *Roller) Behind(ctx context.Context, after string, limit int) ([]string,
 	if err := r.connect(ctx); err != nil {
 		return nil, fault(err)
 	}
+	if _, err := r.conn.Exec(ctx, "discard plans"); err != nil { // Tables have grown since.
+		return nil, fault(err)
+	}
 	rows, err := r.conn.Query(ctx, readBehind, after, limit)
 	if err != nil {
 		return nil, fault(err)

@@ -166,7 +166,7 @@ func (s *server) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	s.store, err = postgres.Open(ctx, postgres.Config{
-		URL: url, TestClock: s.Dev, Background: s.giveWay, Logger: s.Logger,
+		URL: url, TestClock: s.Dev, Background: s.giveWay, Foreground: s.goFirst, Logger: s.Logger,
 	})
 	if err != nil {
 		return err
@@ -182,6 +182,17 @@ func (s *server) giveWay(backend uint32) {
 	}
 	if err := s.private.GiveWay(backend); err != nil {
 		s.Logger.Warn("reports do not give way to turns", "error", err)
+	}
+}
+
+// goFirst lets the batches of turns go before what comes before and after them, also where they share processors: all turns of
+// an organization wait for its batch, and a turn only for its own call.
+func (s *server) goFirst(backend uint32) {
+	if s.private == nil {
+		return
+	}
+	if err := s.private.GoFirst(backend); err != nil {
+		s.Logger.Warn("turns do not go first", "error", err)
 	}
 }
 
