@@ -88,7 +88,7 @@ var mutantsOfRules = []mutant{
 	{
 		name: "month not begun", breaks: "what was used in the month before counts in the new one",
 		file:  "internal/meter/member.go",
-		edits: []edit{{"return Period{Start: span.Start}, span", "last := m.Period\n\t\tlast.Start = span.Start\n\t\treturn last, span"}},
+		edits: []edit{{"return Period{Start: month.Start}, month", "last := m.Period\n\t\tlast.Start = month.Start\n\t\treturn last, month"}},
 	},
 	{
 		name: "month of the settling", breaks: "a turn belongs to the month in which it is settled",
