@@ -130,7 +130,7 @@ func (x *explainer) tell(dir string) string {
 	}
 	for _, op := range x.operations {
 		m, _ := op.Input.(*move)
-		lines = append(lines, fmt.Sprintf("%d to %d %s", op.Call, op.Return, m.what))
+		lines = append(lines, fmt.Sprintf("%d to %d %s", coarse(op.Call), coarse(op.Return), m.what))
 	}
 	slices.Sort(lines)
 	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
