@@ -125,12 +125,8 @@ var hexBytes = bytesIn("0123456789abcdefABCDEF")
 
 // isText is textPattern with bounds of length.
 func isText(rules *validate.StringRules) func(string) bool {
-	least, most := rules.GetMinLen(), uint64(1<<63)
-	if rules.MaxLen != nil {
-		most = rules.GetMaxLen()
-	}
 	return func(s string) bool {
-		length := uint64(utf8.RuneCountInString(s))
-		return least <= length && length <= most && !strings.Contains(s, "\x00")
+		length := uint64(utf8.RuneCountInString(s)) //nolint:gosec // A count is not negative.
+		return rules.GetMinLen() <= length && (rules.MaxLen == nil || length <= rules.GetMaxLen()) && !strings.Contains(s, "\x00")
 	}
 }
