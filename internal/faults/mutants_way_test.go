@@ -20,7 +20,7 @@ var mutantsOfWay = []mutant{
 		name: "answer before COMMIT", breaks: "a caller is answered before the batch is saved", file: "internal/lane/worker.go",
 		edits: []edit{
 			{"\tit.outcome, it.err = o, err\n", "\tselect {\n\tcase <-it.done:\n\t\treturn\n\tdefault:\n\t}\n\tit.outcome, it.err = o, err\n"},
-			{"\tif err := w.session.Save(", "\tstats.Refused = deliver(batch, answers)\n\tif err := w.session.Save("},
+			{"\tif err := w.session.Save(", "\tdeliver(batch, answers)\n\tif err := w.session.Save("},
 		},
 	},
 	{
