@@ -137,11 +137,11 @@ func (t *seat) abused() error {
 
 // meter is what the seat shows of the running period.
 func (t *seat) meter() *Meter {
-	now := *t
+	current := *t // A turn may belong to a period that ended.
 	var span Span
-	now.period, span = t.member.periodIn(t.month, t.org.Calendar)
+	current.period, span = t.member.periodIn(t.month, t.org.Calendar)
 	return &Meter{
 		OrganizationID: t.org.ID, MemberID: t.member.ID, Unit: t.org.Unit, Span: span,
-		Allowance: now.allowance(), Remaining: now.allowanceRoom(), Access: now.access(), Period: now.period,
+		Allowance: current.allowance(), Remaining: current.allowanceRoom(), Access: current.access(), Period: current.period,
 	}
 }

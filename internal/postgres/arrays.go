@@ -10,8 +10,8 @@ import (
 	"github.com/spillway-metering/spillway/internal/meter"
 )
 
-// arrayCodec writes the columns of a batch, which pgx would write value by value through an interface: for a full batch
-// that is as much work as deciding it. What it has no plan for, and all that is read, is left to pgx.
+// arrayCodec writes the columns of a batch, which pgx would write value by value through an interface, with an allocation
+// for most of them. What it has no plan for, and all that is read, is left to pgx.
 type arrayCodec struct {
 	pgtype.Codec
 	plans []columnPlan
@@ -97,7 +97,7 @@ func appendArrayHeader(to []byte, element uint32, length int) []byte {
 	return to
 }
 
-func appendNull(to []byte) []byte { return binary.BigEndian.AppendUint32(to, 1<<32-1) }
+func appendNull(to []byte) []byte { return appendLength(to, -1) }
 
 func appendLength(to []byte, length int) []byte {
 	return binary.BigEndian.AppendUint32(to, uint32(length))

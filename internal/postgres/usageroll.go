@@ -217,8 +217,8 @@ func (r *Roller) connect(ctx context.Context) error {
 	return nil
 }
 
-// tuneRoller makes a writer's connection one that rolls up. As on any other, plans are made once and go by index: to plan takes
-// longer than to add up the few turns of a small organization.
+// tuneRoller makes a writer's connection one that rolls up. Plans go by index and serve all organizations of one look: to plan
+// takes longer than to add up the few turns of a small one.
 func tuneRoller(c *pgx.ConnConfig) {
 	for _, pinned := range []string{"enable_hashjoin", "enable_mergejoin"} {
 		delete(c.RuntimeParams, pinned) // What is not rolled up yet is found by comparing two tables whole.

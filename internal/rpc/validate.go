@@ -16,8 +16,7 @@ import (
 
 // Validator holds requests to the rules that stand beside their fields in the contract.
 type Validator struct {
-	rules  protovalidate.Validator
-	glance protovalidate.ValidationOption
+	rules protovalidate.Validator
 }
 
 // NewValidator makes a validator that has read the rules of every request beforehand, so that no first caller waits.
@@ -26,11 +25,7 @@ func NewValidator() (*Validator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the rules of the contract: %w", err)
 	}
-	fields, err := glanceAt(requests())
-	if err != nil {
-		return nil, fmt.Errorf("read the rules of the contract's texts: %w", err)
-	}
-	return &Validator{rules: rules, glance: protovalidate.WithFilter(fields)}, nil
+	return &Validator{rules: rules}, nil
 }
 
 // Unary is the interceptor that lets only valid requests pass. What is wrong with one is answered all at once.
@@ -45,7 +40,7 @@ func (v *Validator) Unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo,
 
 // Check answers a *FieldError if the request breaks a rule.
 func (v *Validator) Check(request proto.Message) error {
-	err := v.rules.Validate(request, v.glance)
+	err := v.rules.Validate(request)
 	if err == nil {
 		return nil
 	}

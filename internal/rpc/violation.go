@@ -9,14 +9,11 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// The patterns of the contract.
-const (
-	idPattern   = "^[A-Za-z0-9._:@-]{1,128}$"
-	textPattern = "^[^\\x00]*$"
-)
-
 // patterns says in plain words what each pattern of the contract requires.
-var patterns = map[string]string{idPattern: requireID, textPattern: requireNoNUL}
+var patterns = map[string]string{
+	"^[A-Za-z0-9._:@-]{1,128}$": requireID,
+	"^[^\\x00]*$":               requireNoNUL,
+}
 
 // violated tells a broken rule: the field's path in the request, and what is required of it.
 func violated(request proto.Message, v *protovalidate.Violation) (path, requirement string) {
