@@ -212,16 +212,32 @@ func eval[T any](o *tab, expression string) T {
 	return value
 }
 
+// look is what an expression is on the page. If that is on its way to another, the other one is looked at.
+func (o *tab) look(expression string) string {
+	o.t.Helper()
+	ctx, cancel := context.WithTimeout(o.ctx, patience)
+	defer cancel()
+	for {
+		value, err := chromedp.Run(ctx, chromedp.Evaluate[string](expression))
+		if err == nil {
+			return value
+		}
+		if !strings.Contains(err.Error(), "Inspected target navigated") {
+			o.t.Fatalf("%.200s: %v", expression, err)
+		}
+	}
+}
+
 // text is what can be read on the page.
 func (o *tab) text() string {
 	o.t.Helper()
-	return eval[string](o, `document.body ? document.body.innerText : ""`)
+	return o.look(`document.body ? document.body.innerText : ""`)
 }
 
 // path is where the tab is, on the site.
 func (o *tab) path() string {
 	o.t.Helper()
-	return eval[string](o, `location.href.startsWith("`+o.site.url+`") ? location.pathname + location.search : location.href`)
+	return o.look(`location.href.startsWith("` + o.site.url + `") ? location.pathname + location.search : location.href`)
 }
 
 // await waits until something holds.
@@ -255,7 +271,7 @@ func (o *tab) seeNot(text string) {
 
 func (o *tab) awaitAt(path string) {
 	o.t.Helper()
-	o.await("be at "+path, func() bool { return o.path() == path })
+	o.await("be at "+path, func() bool { return o.path() == path && o.look("document.readyState") == "complete" })
 }
 
 func plain(text string) string { return strings.ToLower(strings.Join(strings.Fields(text), " ")) }

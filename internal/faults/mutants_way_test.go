@@ -51,6 +51,15 @@ var mutantsOfWay = []mutant{
 		},
 	},
 	{
+		name: "memory not checked", breaks: "a lane goes by the seats and turns that it remembers, whatever another server did since",
+		file: "internal/postgres/load.go", edits: []edit{{"\tm.check(l.writers)\n", ""}},
+	},
+	{
+		name: "seat written alone", breaks: "a turn that the pool does not feel is not told to the other servers' memories",
+		file:  "internal/postgres/save.go",
+		edits: []edit{{"s.Members.Changed() || s.Reservations.Changed() || before", "before"}},
+	},
+	{
 		name: "top-up under another name", breaks: "a retry of a top-up is another top-up", file: "internal/rpc/pool.go",
 		edits: []edit{
 			{"RequestID:      in.GetRequestId(),", "RequestID:      in.GetRequestId() + time.Now().Format(\".000000000\"),"},

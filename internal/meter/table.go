@@ -1,5 +1,7 @@
 package meter
 
+import "iter"
+
 // Table holds the rows of one kind within a batch and remembers which of them the batch added or changed, in the order
 // in which it first did.
 type Table[K comparable, V any] struct {
@@ -49,6 +51,30 @@ func (t *Table[K, V]) Each(f func(k K, before, v *V)) {
 	for _, k := range t.touched {
 		r := t.rows[k]
 		f(k, r.before, &r.value)
+	}
+}
+
+// Row answers a row as it was before the batch, nil if the batch added it, and as it is. Both are the table's own, to be read
+// only.
+func (t *Table[K, V]) Row(k K) (before, v *V, ok bool) {
+	r, ok := t.rows[k]
+	if !ok {
+		return nil, nil, false
+	}
+	return r.before, &r.value, true
+}
+
+// Changed says whether the batch added or changed a row.
+func (t *Table[K, V]) Changed() bool { return len(t.touched) > 0 }
+
+// All are the rows with their keys, in no order. They are the table's own, to be read only.
+func (t *Table[K, V]) All() iter.Seq2[K, *V] {
+	return func(yield func(K, *V) bool) {
+		for k, r := range t.rows {
+			if !yield(k, &r.value) {
+				return
+			}
+		}
 	}
 }
 

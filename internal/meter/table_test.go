@@ -1,6 +1,7 @@
 package meter_test
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -41,6 +42,9 @@ func TestEmptyTable(t *testing.T) {
 	if keys := table.Keys(); len(keys) != 0 {
 		t.Errorf("Keys: %v", keys)
 	}
+	if before, v, ok := table.Row("a"); ok || before != nil || v != nil || table.Changed() {
+		t.Errorf("Row: %v %v %t, changed %t", before, v, ok, table.Changed())
+	}
 	wantChanges(t, &table)
 }
 
@@ -50,6 +54,9 @@ func TestTableTellsWhatChanged(t *testing.T) {
 	table.Load("b", 2)
 	table.Load("c", 3)
 	wantChanges(t, &table) // What was only loaded is not written.
+	if table.Changed() {
+		t.Error("what was only loaded has changed")
+	}
 	table.Put("c", 30)
 	table.Put("new", 4)
 	table.Put("a", 10)
@@ -61,6 +68,24 @@ func TestTableTellsWhatChanged(t *testing.T) {
 	slices.Sort(keys)
 	if want := []string{"a", "b", "c", "new"}; !slices.Equal(keys, want) {
 		t.Errorf("keys %v, want %v", keys, want)
+	}
+	all := map[string]int{}
+	for k, v := range table.All() {
+		all[k] = *v
+	}
+	if want := map[string]int{"a": 10, "b": 2, "c": 31, "new": 40}; !maps.Equal(all, want) || !table.Changed() {
+		t.Errorf("rows %v, want %v; changed %t", all, want, table.Changed())
+	}
+	for k, was := range map[string]int{"a": 1, "b": 2, "c": 3} {
+		if before, v, ok := table.Row(k); !ok || *before != was || *v != all[k] {
+			t.Errorf("the row %s is %d, was %d", k, *v, *before)
+		}
+	}
+	if before, v, ok := table.Row("new"); !ok || before != nil || *v != 40 {
+		t.Errorf("the new row was %v, is %d", before, *v)
+	}
+	for range table.All() {
+		break // Whoever has seen enough may stop.
 	}
 }
 

@@ -92,10 +92,20 @@ func (c *carried) batch(commands ...meter.Command) {
 	}
 }
 
-// same compares all rows in memory with what a load finds, and with what the store's reads answer.
+// same compares all rows in memory with what a load finds, whatever the session remembers, and with what the store's reads
+// answer.
 func (c *carried) same() {
 	c.Helper()
-	loaded := c.reload()
+	c.sameLoad(c.lane)
+	fresh := newLane(c.lane.TB, c.store)
+	defer fresh.Session.Close() // One for each firm would be many.
+	c.sameLoad(fresh)
+	c.sameReads()
+}
+
+func (c *carried) sameLoad(l lane) {
+	c.Helper()
+	loaded := c.reload(l)
 	same(c, "organization", rowsOf(&loaded.Organization), rowsOf(&c.state.Organization))
 	same(c, "plan", loaded.Plans[c.plan.ID], c.plan)
 	same(c, "members", rowsOf(&loaded.Members), rowsOf(&c.state.Members))
@@ -108,11 +118,10 @@ func (c *carried) same() {
 	for topUp, refunded := range loaded.RefundedOf {
 		same(c, "refunded of "+topUp, refunded, c.state.RefundedOf[topUp])
 	}
-	c.sameReads()
 }
 
 // reload is the state that a batch gets that needs every row of the firm.
-func (c *carried) reload() *meter.State {
+func (c *carried) reload(l lane) *meter.State {
 	var n meter.Needs
 	id := c.state.ID
 	for k := range rowsOf(&c.state.Members) {
@@ -134,11 +143,11 @@ func (c *carried) reload() *meter.State {
 	for k := range rowsOf(&c.state.Changes) {
 		n.AccessChanges = append(n.AccessChanges, meter.IDKey{OrganizationID: id, ID: k})
 	}
-	states, err := c.lane.Load(within(c.lane), []string{id}, n)
+	defer l.Abandon()
+	states, err := l.Load(within(l), []string{id}, n)
 	if err != nil {
 		c.Fatal(err)
 	}
-	c.lane.Abandon()
 	return states[id]
 }
 

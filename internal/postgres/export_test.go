@@ -1,6 +1,10 @@
 package postgres
 
-import "github.com/jackc/pgx/v5"
+import (
+	"github.com/jackc/pgx/v5"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
 
 // What the tests in package postgres_test look at from inside: they cannot be in this package, which the package that
 // starts their PostgreSQL imports.
@@ -23,6 +27,22 @@ func (s *Store) BooksInMemory() int {
 	s.books.mu.Lock()
 	defer s.books.mu.Unlock()
 	return len(s.books.tables)
+}
+
+// MostRemembered bounds the bytes that a session remembers, and Remembered are those that it does.
+const MostRemembered = mostRemembered
+
+func (s *Session) Remembered() int { return s.memory.bytes }
+
+// StrangeFor is for how many batches a session does not remember an organization that another server wrote.
+const StrangeFor = strangeFor
+
+// Remember makes a session remember states as if it had just saved them.
+func (s *Session) Remember(states map[string]*meter.State) {
+	s.loaded = newLoader(s.store, nil)
+	w := newSaver(states)
+	w.organizations()
+	s.remember(states, w.written)
 }
 
 // InChunksOf makes a roller take so many rows of each source at a time.

@@ -13,14 +13,14 @@ import (
 // Each statement of a load sees what was committed before the organizations were locked, because under READ COMMITTED
 // each takes a snapshot of its own, after the lock.
 const (
-	lockOrganizations = `SELECT ` + organizationColumns + ` FROM organization o
+	lockOrganizations = `SELECT o.xmin, ` + organizationColumns + ` FROM organization o
 		WHERE o.organization_id = ANY($1::text[]) ORDER BY o.organization_id FOR NO KEY UPDATE`
 
 	// loadFrame tells the batch's time, and looks at the reservations that fell due, in organizations in which it is time to:
 	// it tells when the first expires that was not looked at. It stops at a bound, but never between two that fall due at the
 	// same instant. It leaves the time to loadTurns, so that both look at the same reservations, and whether one of them is
 	// still open: mostly none is, and then loadTurns need not look.
-	loadFrame = `SELECT c.now, d.organization_id, d.next_due, d.lapsed
+	loadFrame = `SELECT pg_current_xact_id()::xid, c.now, d.organization_id, d.next_due, d.lapsed
 		FROM (SELECT set_config('meter.now', {now}::text, true)::timestamptz AS now) c
 		LEFT JOIN LATERAL (
 			SELECT o.organization_id, v.lapsed, (
@@ -106,6 +106,10 @@ type loader struct {
 	batch         pgx.Batch
 	organizations []string
 	states        map[string]*meter.State
+	transaction   uint32            // The batch's.
+	writers       map[string]uint32 // The transactions that wrote the organizations' rows last.
+	members       []meter.Key       // Those of the members needed that are remembered,
+	turns         []meter.IDKey     // and of the reservations.
 
 	// Shared by the states.
 	plans    map[string]meter.Plan
@@ -116,7 +120,8 @@ type loader struct {
 func newLoader(s *Store, organizations []string) *loader {
 	l := &loader{
 		store: s, organizations: organizations, states: make(map[string]*meter.State, len(organizations)),
-		plans: map[string]meter.Plan{}, versions: map[string]int64{}, books: map[meter.BookVersion]meter.PriceBook{},
+		writers: make(map[string]uint32, len(organizations)),
+		plans:   map[string]meter.Plan{}, versions: map[string]int64{}, books: map[meter.BookVersion]meter.PriceBook{},
 	}
 	for _, id := range organizations {
 		s := meter.NewState(id, time.Time{})
@@ -127,15 +132,19 @@ func newLoader(s *Store, organizations []string) *loader {
 }
 
 // queue adds the statements of a load; those that always find nothing are left out. The organizations are expected to be
-// on the plans, and to name the price books, that were met before.
-func (l *loader) queue(n meter.Needs, met acquaintance) {
+// on the plans, and to name the price books, that were met before, and what is remembered of them to be right.
+func (l *loader) queue(n meter.Needs, met acquaintance, m *memory) {
 	l.batch.Queue("begin")
 	l.batch.Queue(lockOrganizations, l.organizations).Query(l.readOrganizations)
 	l.batch.Queue(l.store.sql.frame, l.organizations, l.store.config.DueLimit).Query(l.readFrame)
 	l.queuePlans(slices.Concat(met.plans, n.Plans))
 	l.queueBooks(slices.Concat(met.books, n.PriceBooks))
-	l.queueTurns(distinct(n.Reservations), distinct(n.ReserveRequests))
-	l.queueKeys(loadMembers, n.Members, l.readMembers)
+	var members []meter.Key
+	var turns []meter.IDKey
+	l.members, members = apart(distinct(n.Members), func(k meter.Key) bool { _, known := m.member(k); return known })
+	l.turns, turns = apart(distinct(n.Reservations), func(k meter.IDKey) bool { _, _, known := m.turn(k); return known })
+	l.queueTurns(turns, distinct(n.ReserveRequests), l.organizations)
+	l.queueKeys(loadMembers, members, l.readMembers)
 	l.queueKeys(loadOtherMembers, n.OtherMembers, l.readOtherMembers)
 	l.queueKeys(loadExtensions, n.Extensions, l.readExtensions)
 	l.queueKeys(loadTopUps, n.TopUps, l.readMovements)
@@ -144,6 +153,29 @@ func (l *loader) queue(n meter.Needs, met acquaintance) {
 	l.queueRefusals(n.Attempts)
 	l.queueQuota(n)
 	l.queueAuditChains(n.AuditHeads)
+}
+
+// recall takes from memory what is remembered rightly, and answers what must be loaded after all: what another server has
+// written since, and turns whose period has ended, which is not their member's last one.
+func (l *loader) recall(m *memory) (members []meter.Key, turns []meter.IDKey) {
+	m.check(l.writers)
+	for _, k := range l.members {
+		if seat, known := m.member(k); known {
+			l.states[k.OrganizationID].Members.Load(k.ID, seat)
+		} else {
+			members = append(members, k)
+		}
+	}
+	for _, k := range l.turns {
+		r, seat, known := m.turn(k)
+		if known && seat.Period.Start.Equal(r.PeriodStart) {
+			l.states[k.OrganizationID].Members.Load(seat.ID, seat)
+			l.loadReservation(k.OrganizationID, r)
+		} else {
+			turns = append(turns, k)
+		}
+	}
+	return members, turns
 }
 
 func (l *loader) queuePlans(ids []string) {
@@ -193,13 +225,14 @@ func (l *loader) openBooks(ctx context.Context) error {
 	return nil
 }
 
-func (l *loader) queueTurns(ids []meter.IDKey, requests []meter.Key) {
+// queueTurns adds the load of reservations by id, by request id, and of those that lapsed in organizations.
+func (l *loader) queueTurns(ids []meter.IDKey, requests []meter.Key, lapsedIn []string) {
 	l.batch.Queue(loadTurns,
 		column(ids, func(k meter.IDKey) string { return k.OrganizationID }),
 		column(ids, func(k meter.IDKey) meter.UUID { return k.ID }),
 		column(requests, func(k meter.Key) string { return k.OrganizationID }),
 		column(requests, func(k meter.Key) string { return k.ID }),
-		l.organizations, l.store.config.DueLimit).Query(l.readTurns)
+		lapsedIn, l.store.config.DueLimit).Query(l.readTurns)
 }
 
 func (l *loader) queueKeys(sql string, keys []meter.Key, read func(pgx.Rows) error) {
@@ -227,6 +260,18 @@ func distinct[K comparable](keys []K) []K {
 		}
 	}
 	return kept
+}
+
+// apart parts keys into those of a kind and the others.
+func apart[K any](keys []K, is func(K) bool) (of, others []K) {
+	for _, k := range keys {
+		if is(k) {
+			of = append(of, k)
+		} else {
+			others = append(others, k)
+		}
+	}
+	return of, others
 }
 
 // column is one attribute of all rows, as a statement's array parameter.

@@ -10,7 +10,8 @@ import (
 
 func (l *loader) readOrganizations(rows pgx.Rows) error {
 	var row organizationRow
-	targets := row.targets()
+	var writer uint32
+	targets := append([]any{&writer}, row.targets()...)
 	return each(rows, func() error {
 		row = organizationRow{}
 		if err := rows.Scan(targets...); err != nil {
@@ -19,12 +20,13 @@ func (l *loader) readOrganizations(rows pgx.Rows) error {
 		o, err := row.organization()
 		if err == nil {
 			l.states[o.ID].Organization.Load(o.ID, o)
+			l.writers[o.ID] = writer
 		}
 		return err
 	})
 }
 
-// readFrame reads the time, and a row for each organization in which it was time to look.
+// readFrame reads what the transaction is, the time, and a row for each organization in which it was time to look.
 func (l *loader) readFrame(rows pgx.Rows) error {
 	var (
 		now          time.Time
@@ -32,7 +34,7 @@ func (l *loader) readFrame(rows pgx.Rows) error {
 		organization *string
 	)
 	err := each(rows, func() error {
-		if err := rows.Scan(instant{&now}, &organization, instant{&next}, nil); err != nil || organization == nil {
+		if err := rows.Scan(&l.transaction, instant{&now}, &organization, instant{&next}, nil); err != nil || organization == nil {
 			return err
 		}
 		l.states[*organization].Due = &meter.Due{Next: next, More: !next.IsZero() && !next.After(now)}
@@ -80,16 +82,20 @@ func (l *loader) readTurns(rows pgx.Rows) error {
 			return err
 		}
 		s := l.states[organization]
-		s.LoadReservation(r)
-		if r.Book.Version > 0 {
-			l.books[r.Book] = nil
-		}
+		l.loadReservation(organization, r)
 		s.Members.Load(m.ID, m)
 		if !p.Start.IsZero() {
 			s.LoadPeriod(m.ID, p)
 		}
 		return nil
 	})
+}
+
+func (l *loader) loadReservation(organization string, r meter.Reservation) {
+	l.states[organization].LoadReservation(r)
+	if r.Book.Version > 0 {
+		l.books[r.Book] = nil
+	}
 }
 
 func (l *loader) readMembers(rows pgx.Rows) error {

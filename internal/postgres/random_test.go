@@ -8,16 +8,20 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/spillway-metering/spillway/internal/meter"
+	"github.com/spillway-metering/spillway/internal/postgres"
 	"github.com/spillway-metering/spillway/internal/price"
 )
 
 // TestWhatIsSavedIsWhatIsLoaded runs random batches of every kind of command over random time against the database and
-// against a state carried along in memory. Ids are drawn from few, so that turns meet, retry and contradict each other.
+// against a state carried along in memory. Ids are drawn from few, so that turns meet, retry and contradict each other. Two
+// servers carry them: what one remembers the other may have changed.
 func TestWhatIsSavedIsWhatIsLoaded(t *testing.T) {
 	t.Parallel()
 	store := open(t)
-	l := newLane(t, store)
-	l.again = true
+	lanes := []lane{newLane(t, store), newLane(t, openAt(t, postgres.Config{URL: store.Writers().ConnString(), TestClock: true}))}
+	for i := range lanes {
+		lanes[i].again = true
+	}
 	prices := newShelf()
 	for n := range 3 {
 		prices.put(t, store, bookOf(bookID(n+1), price.Rates{Input: rate(1), Output: rate(n)}))
@@ -29,7 +33,7 @@ func TestWhatIsSavedIsWhatIsLoaded(t *testing.T) {
 		start, err := store.SetClock(within(t), time.Date(2026, 1, 20, 12, 0, 0, 0, time.UTC))
 		must(rt, err)
 		id := fmt.Sprintf("firm%d", firms)
-		c := &carried{TB: rt, lane: l, store: store, conn: conn, state: meter.NewState(id, start)}
+		c := &carried{TB: rt, lane: lanes[0], store: store, conn: conn, state: meter.NewState(id, start)}
 		c.state.BookVersions, c.state.Books = prices.versions, prices.tables
 		plan := teamPlan()
 		plan.ID = "plan of " + id
@@ -55,6 +59,7 @@ func TestWhatIsSavedIsWhatIsLoaded(t *testing.T) {
 			for range rapid.IntRange(1, 12).Draw(rt, "commands") {
 				commands = append(commands, drawCommand(rt, t, id, plan.ID, turns))
 			}
+			c.lane = lanes[rapid.SampledFrom([]int{0, 0, 0, 0, 0, 1}).Draw(rt, "server")]
 			c.batch(commands...)
 		}
 		c.same()

@@ -13,9 +13,10 @@ import (
 // saver builds the round trip that ends a batch: what changed, set by set, and the commit. Rows are written in the order
 // in which foreign keys need them.
 type saver struct {
-	batch  pgx.Batch
-	now    time.Time
-	states map[string]*meter.State
+	batch   pgx.Batch
+	now     time.Time
+	states  map[string]*meter.State
+	written []*meter.Organization // Whose rows are.
 }
 
 // owned is a row with the organization it belongs to.
@@ -47,19 +48,19 @@ func (w *saver) queue() {
 }
 
 func (w *saver) organizations() {
-	var added, profiles, hot []*meter.Organization
-	for _, s := range w.states {
-		s.Organization.Each(func(_ string, before, o *meter.Organization) {
-			switch {
-			case before == nil:
-				added = append(added, o)
-			case *before == *o:
-				return // A turn that the allowance covers leaves the pool as it was.
-			case profileChanged(*before, *o):
-				profiles = append(profiles, o)
-			}
-			hot = append(hot, o)
-		})
+	var added, profiles []*meter.Organization
+	for id, s := range w.states {
+		before, o, exists := s.Organization.Row(id)
+		if !exists || !changed(s, before, o) {
+			continue
+		}
+		switch {
+		case before == nil:
+			added = append(added, o)
+		case profileChanged(*before, *o):
+			profiles = append(profiles, o)
+		}
+		w.written = append(w.written, o)
 	}
 	// In one order, as rows that exist are locked: a key that another transaction adds at the same time is waited for.
 	slices.SortFunc(added, func(a, b *meter.Organization) int { return cmp.Compare(a.ID, b.ID) })
@@ -69,7 +70,13 @@ func (w *saver) organizations() {
 	for _, o := range profiles {
 		w.batch.Queue(updateOrganizationProfile, organizationProfile(o)...)
 	}
-	w.hotOrganizations(hot)
+	w.hotOrganizations(w.written)
+}
+
+// changed says whether an organization's row is written: with itself, and with whatever a session may remember of it, see
+// memory.
+func changed(s *meter.State, before, o *meter.Organization) bool {
+	return s.Members.Changed() || s.Reservations.Changed() || before == nil || *before != *o
 }
 
 // profileChanged says whether more changed than what a turn changes.

@@ -20,12 +20,11 @@ const (
 			pool_visible_to_members = $12, price_book_id = $13
 		WHERE organization_id = $1`
 
-	updateOrganizations = `UPDATE organization o SET pool_balance_micros = v.balance, pool_held_micros = v.held,
-			pool_purchased_micros = v.purchased, pool_refunded_micros = v.refunded, pool_consumed_micros = v.consumed,
-			ledger_sequence = v.sequence, uncharged_sequence = v.uncharged, next_due_at = v.next_due
-		FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-			$8::bigint[], $9::timestamptz[]) AS v (organization_id, balance, held, purchased, refunded, consumed, sequence,
-			uncharged, next_due)
+	updateOrganizations = `UPDATE organization o SET pool_balance_micros = ($2::bigint[])[v.n],
+			pool_held_micros = ($3::bigint[])[v.n], pool_purchased_micros = ($4::bigint[])[v.n],
+			pool_refunded_micros = ($5::bigint[])[v.n], pool_consumed_micros = ($6::bigint[])[v.n],
+			ledger_sequence = ($7::bigint[])[v.n], uncharged_sequence = ($8::bigint[])[v.n], next_due_at = v.next_due
+		FROM unnest($1::text[], $9::timestamptz[]) WITH ORDINALITY AS v (organization_id, next_due, n)
 		WHERE o.organization_id = v.organization_id`
 
 	insertMember = `INSERT INTO member (organization_id, member_id, display_name, email, avatar_url, role, state,

@@ -18,7 +18,9 @@ type Session struct {
 	store   *Store
 	conn    *pgx.Conn
 	met     acquaintance
-	batches int // Since it connected, or since a batch failed.
+	memory  memory
+	loaded  *loader // What the transaction in flight began with.
+	batches int     // Since it connected, or since a batch failed.
 }
 
 // replanBatches bounds how many batches go by the same plans. Planning all of a batch's statements costs about as much as a
@@ -55,8 +57,9 @@ func remember(known, more []string) []string {
 func (s *Store) NewSession() *Session { return &Session{store: s} }
 
 // Load opens a transaction, locks organizations, and loads them with every row that is needed and with what is due, in
-// one round trip; in two if one is on a plan, or names a price book, that the session has not met. An organization that
-// does not exist gets a state without one. The error is as fault says; after one, Abandon must be called.
+// one round trip; in two if one is on a plan, or names a price book, that the session has not met, if another server wrote
+// to one that the session remembers, or if a remembered turn's period has ended. An organization that does not exist gets a
+// state without one. The error is as fault says; after one, Abandon must be called.
 func (s *Session) Load(ctx context.Context, organizations []string, n meter.Needs) (map[string]*meter.State, error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, fault(err)
@@ -66,21 +69,28 @@ func (s *Session) Load(ctx context.Context, organizations []string, n meter.Need
 	if outgrown(s.batches) {
 		l.batch.Queue("discard plans")
 	}
-	l.queue(n, s.met)
+	l.queue(n, s.met, &s.memory)
+	s.loaded = l
 	if err := s.send(ctx, &l.batch); err != nil {
 		return nil, fault(err)
 	}
 	return l.states, fault(s.meet(ctx, l))
 }
 
-// meet loads the plans and price books that were not expected, and expects them from now on. Their organizations are
-// locked, so they stay with them.
+// meet loads what was not expected: plans and price books, which it expects from now on, members and turns that are not
+// remembered rightly. Their organizations are locked, so all that stays as it is.
 func (s *Session) meet(ctx context.Context, l *loader) error {
-	if unmet := l.unmet(); !unmet.empty() {
+	unmet := l.unmet()
+	members, turns := l.recall(&s.memory)
+	if !unmet.empty() || len(members)+len(turns) > 0 {
 		s.met.add(unmet)
 		l.batch = pgx.Batch{}
 		l.queuePlans(unmet.plans)
 		l.queueBooks(unmet.books)
+		if len(turns) > 0 {
+			l.queueTurns(turns, nil, nil)
+		}
+		l.queueKeys(loadMembers, members, l.readMembers)
 		if err := s.send(ctx, &l.batch); err != nil {
 			return err
 		}
@@ -94,7 +104,22 @@ func (s *Session) meet(ctx context.Context, l *loader) error {
 func (s *Session) Save(ctx context.Context, states map[string]*meter.State) error {
 	w := newSaver(states)
 	w.queue()
-	return fault(s.send(ctx, &w.batch))
+	if err := s.send(ctx, &w.batch); err != nil {
+		return fault(err)
+	}
+	s.remember(states, w.written)
+	return nil
+}
+
+// remember keeps what the next batch is likely to need, once it is on disk.
+func (s *Session) remember(states map[string]*meter.State, written []*meter.Organization) {
+	writers := s.loaded.writers
+	for _, o := range written {
+		writers[o.ID] = s.loaded.transaction
+	}
+	for id, writer := range writers {
+		s.memory.keep(states[id], writer)
+	}
 }
 
 // send is one round trip. It is bounded by the context's deadline, set on the connection itself: a context that can end
@@ -146,6 +171,6 @@ func (s *Session) connect(ctx context.Context) error {
 	}
 	writeArrays(conn.TypeMap())
 	s.store.config.Foreground(conn.PgConn().PID())
-	s.conn, s.batches = conn, 0
+	s.conn, s.batches, s.memory = conn, 0, memory{} // Another database may number its transactions alike.
 	return nil
 }

@@ -66,7 +66,7 @@ func TestRollersShareTheWorkAndCrash(t *testing.T) {
 // rollUntil rolls up until the context ends. That a connection is lost is what the test is about.
 func rollUntil(ctx context.Context, roller *postgres.Roller) error {
 	for ctx.Err() == nil {
-		behind, err := roller.Behind(ctx, "", 10)
+		behind, err := roller.Behind(ctx, "", 1, 10)
 		for _, id := range behind {
 			if _, err = roller.RollUp(ctx, id); err != nil {
 				break

@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	// readBehind finds organizations of which something is not rolled up yet.
+	// readBehind finds organizations of which so many rows or more are not rolled up yet.
 	readBehind = `SELECT o.organization_id FROM organization o
 			LEFT JOIN usage_watermark w ON w.organization_id = o.organization_id
-		WHERE o.organization_id > $1 AND (o.ledger_sequence > coalesce(w.ledger_sequence, 0)
-			OR o.uncharged_sequence > coalesce(w.uncharged_sequence, 0))
-		ORDER BY o.organization_id LIMIT $2`
+		WHERE o.organization_id > $1 AND o.ledger_sequence - coalesce(w.ledger_sequence, 0)
+			+ o.uncharged_sequence - coalesce(w.uncharged_sequence, 0) >= $2::bigint
+		ORDER BY o.organization_id LIMIT $3`
 
 	beginWatermark = `INSERT INTO usage_watermark (organization_id) VALUES ($1) ON CONFLICT DO NOTHING`
 	// takeWatermark finds nothing while another process rolls the organization's usage up.
@@ -110,15 +110,15 @@ type Roller struct {
 // NewRoller is a roller that has not connected yet.
 func (s *Store) NewRoller() *Roller { return &Roller{store: s, chunk: rollUpChunk} }
 
-// Behind lists, in order of id, organizations of which something is not rolled up yet.
-func (r *Roller) Behind(ctx context.Context, after string, limit int) ([]string, error) {
+// Behind lists, in order of id, organizations after one of which so many rows or more are not rolled up yet.
+func (r *Roller) Behind(ctx context.Context, after string, least int64, limit int) ([]string, error) {
 	if err := r.connect(ctx); err != nil {
 		return nil, fault(err)
 	}
 	if _, err := r.conn.Exec(ctx, "discard plans"); err != nil { // Tables have grown since.
 		return nil, fault(err)
 	}
-	rows, err := r.conn.Query(ctx, readBehind, after, limit)
+	rows, err := r.conn.Query(ctx, readBehind, after, least, limit)
 	if err != nil {
 		return nil, fault(err)
 	}

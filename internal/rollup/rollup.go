@@ -12,8 +12,8 @@ import (
 
 // Store is what a roller works on. It is used by one roller at a time.
 type Store interface {
-	// Behind lists, in order of id, organizations after one of which something is not rolled up yet.
-	Behind(ctx context.Context, after string, limit int) ([]string, error)
+	// Behind lists, in order of id, organizations after one of which so many rows or more are not rolled up yet.
+	Behind(ctx context.Context, after string, rows int64, limit int) ([]string, error)
 	// RollUp rolls up a bounded part of that, and answers whether there is more.
 	RollUp(ctx context.Context, organizationID string) (more bool, err error)
 	// Close ends its connection.
@@ -23,6 +23,13 @@ type Store interface {
 // looked is how many organizations are looked for at a time.
 const looked = 256
 
+// An organization with few new rows waits for the next of the looks that take all: a roll-up has costs beside its rows, which a
+// thousand organizations with a few turns each would pay at every look, and a report adds up so few itself.
+const (
+	few      = 256
+	allEvery = 6 // One look in so many takes all, and the first one does.
+)
+
 // Roller rolls up usage in the background.
 type Roller struct {
 	store    Store
@@ -31,7 +38,8 @@ type Roller struct {
 	upToDate func()
 }
 
-// New is a roller that looks for work every so often, and says when it has left none. It closes the store when it ends.
+// New is a roller that looks for work every so often, and says when it has left none that it looked for. It closes the store
+// when it ends.
 func New(store Store, every time.Duration, logger *slog.Logger, upToDate func()) *Roller {
 	return &Roller{store: store, every: every, logger: logger, upToDate: upToDate}
 }
@@ -43,13 +51,17 @@ func (r *Roller) Run(ctx context.Context) {
 	ticker := time.NewTicker(r.every)
 	defer ticker.Stop()
 	failing := false
-	for {
+	for look := 0; ; look++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		err := r.Once(ctx)
+		rows := int64(few)
+		if look%allEvery == 0 {
+			rows = 1
+		}
+		err := r.Once(ctx, rows)
 		if err == nil {
 			r.upToDate()
 		}
@@ -65,12 +77,12 @@ func (r *Roller) Run(ctx context.Context) {
 	}
 }
 
-// Once returns once all that it found is rolled up, but for what others are at. One organization's failure does not keep the
-// others from it.
-func (r *Roller) Once(ctx context.Context) error {
+// Once returns once all organizations that are so many rows behind are rolled up, but for those that others are at. One's
+// failure does not keep the others from it.
+func (r *Roller) Once(ctx context.Context, rows int64) error {
 	var failed error
 	for after := ""; ; {
-		behind, err := r.store.Behind(ctx, after, looked)
+		behind, err := r.store.Behind(ctx, after, rows, looked)
 		if err != nil || len(behind) == 0 {
 			return errors.Join(failed, err)
 		}

@@ -24,14 +24,16 @@ type store struct {
 	done   []string
 	fails  map[string]error // Of organizations; of the empty one, of looking for work.
 	looks  int
+	asked  []int64 // The fewest rows at each look.
 	closed bool
 }
 
-func (s *store) Behind(_ context.Context, after string, limit int) ([]string, error) {
+func (s *store) Behind(_ context.Context, after string, rows int64, limit int) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if after == "" {
 		s.looks++
+		s.asked = append(s.asked, rows)
 	}
 	var behind []string
 	for id, n := range s.left {
@@ -69,7 +71,7 @@ func (s *store) Close() { s.closed = true }
 // TestOrganizationsTakeTurns has one with much to do between others, one of which fails.
 func TestOrganizationsTakeTurns(t *testing.T) {
 	s := &store{left: map[string]int{"a": 1, "b": 3, "c": 2, "d": 9}, fails: map[string]error{"d": errFault}}
-	if err := rollup.New(s, time.Second, nil, nil).Once(t.Context()); !errors.Is(err, errFault) {
+	if err := rollup.New(s, time.Second, nil, nil).Once(t.Context(), 1); !errors.Is(err, errFault) {
 		t.Errorf("the failure is told as %v", err)
 	}
 	if got := strings.Join(s.done, ""); got != "abcbcb" {
@@ -83,7 +85,7 @@ func TestManyOrganizationsAreAllFound(t *testing.T) {
 	for n := range 1000 {
 		s.left[fmt.Sprintf("firm%03d", n)] = 1
 	}
-	if err := rollup.New(s, time.Second, nil, nil).Once(t.Context()); err != nil || len(s.done) != 1000 {
+	if err := rollup.New(s, time.Second, nil, nil).Once(t.Context(), 1); err != nil || len(s.done) != 1000 {
 		t.Errorf("%d are rolled up, %v", len(s.done), err)
 	}
 }
@@ -112,15 +114,19 @@ func TestARollerGoesOn(t *testing.T) {
 		s.set(errFault)
 		pass(2 * time.Second)
 		s.set(nil, "a")
-		pass(time.Second)
-		if s.looks != 4 || len(s.done) != 1 || upToDate != 2 {
-			t.Errorf("after four ticks it looked %d times, rolled up %s, and was up to date %d times", s.looks, s.done, upToDate)
+		pass(10 * time.Second)
+		cancel()
+		<-ended
+		if s.looks != 13 || len(s.done) != 1 || upToDate != 11 {
+			t.Errorf("after 13 ticks it looked %d times, rolled up %s, and was up to date %d times", s.looks, s.done, upToDate)
 		}
 		if strings.Count(log.String(), "rolling up usage fails") != 1 || strings.Count(log.String(), "works again") != 1 {
 			t.Errorf("the log says %q", log.String())
 		}
-		cancel()
-		<-ended
+		// Organizations with few rows wait mostly.
+		if want := []int64{1, 256, 256, 256, 256, 256, 1, 256, 256, 256, 256, 256, 1}; !slices.Equal(s.asked, want) {
+			t.Errorf("it looked for %d rows or more", s.asked)
+		}
 		if !s.closed {
 			t.Error("its connection stays")
 		}

@@ -1,0 +1,119 @@
+package postgres
+
+import "github.com/spillway-metering/spillway/internal/meter"
+
+// memory is what a session remembers of organizations, so that batch after batch need not load the same rows. Whoever writes
+// a member or a reservation also writes the organization's row, in the same transaction and under its lock; so as long as
+// the transaction that wrote that row last is the one that was remembered with them, what is remembered is what a load would
+// find, whichever servers there are. A load asks for that under the lock, and loads what it finds to be remembered wrongly.
+type memory struct {
+	organizations map[string]*remembered
+	bytes         int
+}
+
+// remembered is what there is of one organization.
+type remembered struct {
+	writer  uint32 // The transaction that wrote its row last.
+	members map[string]meter.Member
+	turns   map[meter.UUID]meter.Reservation // Open ones.
+	bytes   int
+	strange int // For how many batches nothing is remembered.
+}
+
+// mostRemembered bounds the bytes of one memory, about: beyond that all is forgotten, and found again.
+const mostRemembered = 32 << 20
+
+// strangeFor is for how many batches an organization that another server wrote is not remembered.
+const strangeFor = 64
+
+// member is a seat as it is remembered.
+func (m *memory) member(k meter.Key) (meter.Member, bool) {
+	if f := m.organizations[k.OrganizationID]; f != nil {
+		seat, known := f.members[k.ID]
+		return seat, known
+	}
+	return meter.Member{}, false
+}
+
+// turn is an open turn as it is remembered, with its seat; it is not if that is not.
+func (m *memory) turn(k meter.IDKey) (r meter.Reservation, seat meter.Member, known bool) {
+	if f := m.organizations[k.OrganizationID]; f != nil {
+		r = f.turns[k.ID]
+		seat, known = f.members[r.MemberID]
+	}
+	return r, seat, known
+}
+
+// check compares with the transactions that wrote organizations' rows last. Of one that another server wrote since, all is
+// forgotten, and nothing is remembered for some batches: where servers take turns, each loads what it needs at once.
+func (m *memory) check(writers map[string]uint32) {
+	for id, writer := range writers {
+		if f := m.organizations[id]; f != nil && f.writer != writer {
+			m.bytes -= f.bytes
+			*f = remembered{writer: writer, strange: strangeFor}
+		}
+	}
+}
+
+// keep remembers the members and open turns of a state that is on disk, and the transaction that wrote its organization last.
+func (m *memory) keep(s *meter.State, writer uint32) {
+	f := m.of(s.ID)
+	if f.writer = writer; f.strange > 0 {
+		f.strange--
+		return
+	}
+	m.bytes -= f.bytes
+	for id, seat := range s.Members.All() {
+		f.bytes += sizeOfMember(*seat) - sizeOfMember(f.members[id])
+		f.members[id] = *seat
+	}
+	for id, r := range s.Reservations.All() {
+		f.bytes -= sizeOfTurn(f.turns[id])
+		delete(f.turns, id)
+		if r.State == meter.Held {
+			open := *r
+			open.Seen = nil // As a load leaves it out.
+			f.bytes += sizeOfTurn(open)
+			f.turns[id] = open
+		}
+	}
+	m.bytes += f.bytes
+}
+
+// of is what is remembered of an organization. What is too much is forgotten first.
+func (m *memory) of(organization string) *remembered {
+	if m.organizations == nil || m.bytes > mostRemembered {
+		*m = memory{organizations: map[string]*remembered{}}
+	}
+	f := m.organizations[organization]
+	if f == nil {
+		f = &remembered{bytes: sizeOfRow}
+		m.organizations[organization] = f
+		m.bytes += f.bytes
+	}
+	if f.members == nil && f.strange == 0 {
+		f.members, f.turns = map[string]meter.Member{}, map[meter.UUID]meter.Reservation{}
+	}
+	return f
+}
+
+// sizeOfRow is about what a row takes beside its text. One that is not there takes nothing.
+const sizeOfRow = 512
+
+func sizeOfMember(m meter.Member) int {
+	if m.ID == "" {
+		return 0
+	}
+	return sizeOfRow + len(m.ID) + len(m.DisplayName) + len(m.Email) + len(m.AvatarURL)
+}
+
+func sizeOfTurn(r meter.Reservation) int {
+	if r.MemberID == "" {
+		return 0
+	}
+	n := sizeOfRow + len(r.MemberID) + len(r.RequestID) + len(r.Turn.Model) + len(r.Turn.ConversationID) + len(r.Turn.TurnID)
+	for k, v := range r.Turn.Labels {
+		n += len(k) + len(v)
+	}
+	return n
+}
