@@ -168,7 +168,10 @@ func (e *Edge) KeepRecord(ctx context.Context) { e.denials.run(ctx) }
 func (e *Edge) Drain(ctx context.Context) error {
 	e.health.Shutdown()
 	e.drain()
-	e.web.close(ctx)
+	if err := e.web.close(ctx); err != nil {
+		e.grpc.Stop()
+		return fmt.Errorf("calls were cut: %w", err)
+	}
 	ended := make(chan struct{})
 	go func() {
 		e.grpc.GracefulStop()

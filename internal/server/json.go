@@ -146,8 +146,8 @@ func (g *gate) leave() {
 	g.tellEmpty()
 }
 
-// close lets nothing in any more and waits, until the context is done, for what runs.
-func (g *gate) close(ctx context.Context) {
+// close lets nothing in any more and waits for what runs. It fails if the context is done before that has ended.
+func (g *gate) close(ctx context.Context) error {
 	g.mu.Lock()
 	if !g.closed {
 		g.closed = true
@@ -156,7 +156,9 @@ func (g *gate) close(ctx context.Context) {
 	g.mu.Unlock()
 	select {
 	case <-g.empty:
+		return nil
 	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
