@@ -19,8 +19,9 @@ import (
 
 // Session is a lane's way to the store: one connection with at most one transaction on it.
 type Session interface {
-	// Load opens a transaction, locks the organizations in order of their ids, and loads them with what is needed and
-	// what is due. It answers a state for each of them.
+	// Load answers a state for each of the organizations, with what is needed and what is due. It opens a transaction and
+	// locks them, in order of their ids; or it goes by what it remembers, and Save does so, and fails with meter.ErrStale if
+	// that is not what there is.
 	Load(ctx context.Context, organizations []string, needs meter.Needs) (map[string]*meter.State, error)
 	// Save writes what changed and commits. After nil, all of it is on disk.
 	Save(ctx context.Context, states map[string]*meter.State) error
@@ -52,10 +53,12 @@ type Config struct {
 // BatchStats says how one batch went.
 type BatchStats struct {
 	Commands, Organizations, Expired, Attempts int
-	Load, Apply, Save                          time.Duration
-	OldestWait                                 time.Duration
-	Err                                        error // Why it failed; nil: it was committed.
-	GivenUp                                    bool  // Whether that is the answer of its callers: it is not carried again in parts.
+
+	Stale             int // How often it was decided by what had changed, which is no attempt.
+	Load, Apply, Save time.Duration
+	OldestWait        time.Duration
+	Err               error // Why it failed; nil: it was committed.
+	GivenUp           bool  // Whether that is the answer of its callers: it is not carried again in parts.
 }
 
 // Lanes carry commands to the store.

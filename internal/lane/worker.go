@@ -93,6 +93,11 @@ func (w *worker) attempt(ctx context.Context, batch []*item, stats *BatchStats) 
 	for {
 		stats.Attempts++
 		err := w.try(ctx, batch, stats)
+		if errors.Is(err, meter.ErrStale) && ctx.Err() == nil {
+			stats.Attempts--
+			stats.Stale++
+			continue
+		}
 		if !unavailable(err) || errors.Is(err, meter.ErrLocked) || stats.Attempts == w.config.Attempts || ctx.Err() != nil {
 			return err
 		}

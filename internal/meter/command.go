@@ -1,5 +1,7 @@
 package meter
 
+import "reflect"
+
 // Command is a write, as a value. It concerns one organization and knows which rows it must see.
 type Command interface {
 	// Organization is the id of the one it concerns.
@@ -53,6 +55,13 @@ type Needs struct {
 	DevicesOf       []Key    // Of orchestrators, by their ids.
 	ResourceCounts  []string // Of organizations.
 	Recounts        []string // Of organizations.
+	Lapsed          []string // Organizations whose holds that fell due are to be looked for.
+}
+
+// OnlyTurns says whether nothing is needed but what turns need that begin or end for the first time.
+func (n Needs) OnlyTurns() bool {
+	n.Members, n.Reservations, n.ReserveRequests = nil, nil, nil
+	return reflect.ValueOf(n).IsZero()
 }
 
 // Outcome is the answer to a command that was not refused; each command says which parts it sets.

@@ -14,7 +14,7 @@ type Sweep struct{ OrganizationID string }
 func (c Sweep) Organization() string { return c.OrganizationID }
 
 // Need is nothing: what is due is loaded with every organization.
-func (c Sweep) Need(*Needs) {}
+func (c Sweep) Need(n *Needs) { n.Lapsed = append(n.Lapsed, c.OrganizationID) }
 
 // Apply has nothing left to do.
 func (c Sweep) Apply(*State) (Outcome, error) { return Outcome{}, nil }

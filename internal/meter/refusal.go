@@ -61,6 +61,10 @@ type Refusal struct {
 // ErrLocked is the cause of a refusal where somebody else held an organization for too long. Others may succeed without it.
 var ErrLocked = errors.New("an organization is locked by somebody else")
 
+// ErrStale is the cause of a refusal where what a batch was decided by had changed. Nothing was written; tried again, the
+// batch is decided by what there is.
+var ErrStale = errors.New("what the batch was decided by has changed")
+
 // Error names the reason and the facts.
 func (r *Refusal) Error() string {
 	if r.Cause != nil {

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -25,6 +26,7 @@ type carried struct {
 	conn  *pgx.Conn
 	plan  meter.Plan
 	state *meter.State
+	ahead map[bool]int // Batches that were decided by memory, and of those, by whether it was wrong.
 }
 
 // shelf keeps in memory what was put into the database's price books.
@@ -68,27 +70,45 @@ func (c *carried) putPlan(p meter.Plan) {
 // batch carries commands through the database, and applies them in memory at the same time.
 func (c *carried) batch(commands ...meter.Command) {
 	c.Helper()
-	states, err := c.lane.load(commands...)
-	if err != nil {
-		c.Fatal(err)
-	}
-	loaded := states[c.state.ID]
-	c.state.Now, c.state.Due = loaded.Now, loaded.Due
+	loaded, got := c.carry(commands)
+	c.state.Now, c.state.Due, c.state.RefusedBefore = loaded.Now, loaded.Due, loaded.RefusedBefore
 	c.state.OtherMembers = loaded.OtherMembers // As before the batch, whoever leaves in it.
 	members := rowsOf(&c.state.Members)
 	c.state.Members = meter.Table[string, meter.Member]{} // And so is who comes in it.
 	for id, m := range members {
 		c.state.Members.Load(id, m)
 	}
-	got := applyAll(states, commands)
 	want := applyAll(map[string]*meter.State{c.state.ID: c.state}, commands)
 	for i := range commands {
 		if !reflect.DeepEqual(bare(got[i].Outcome), bare(want[i].Outcome)) || fmt.Sprint(got[i].Err) != fmt.Sprint(want[i].Err) {
 			c.Fatalf("%T %+v after a load\n     %+v\nwant %+v", commands[i], commands[i], got[i], want[i])
 		}
 	}
-	if err := c.lane.Save(within(c.lane), states); err != nil {
-		c.Fatalf("saving %+v: %v", commands, err)
+}
+
+// carry carries commands through the database, and answers what they were loaded with beside rows. As a lane does, it carries
+// them again, as such, where the database says so: where they were decided by what had changed.
+func (c *carried) carry(commands []meter.Command) (*meter.State, []answer) {
+	c.Helper()
+	for c.lane.again = false; ; c.lane.again = true {
+		states, err := c.lane.load(commands...)
+		if err != nil {
+			c.Fatal(err)
+		}
+		s := states[c.state.ID]
+		loaded := &meter.State{Now: s.Now, Due: s.Due, OtherMembers: s.OtherMembers, RefusedBefore: maps.Clone(s.RefusedBefore)}
+		answers, ahead := applyAll(states, commands), c.lane.Ahead()
+		err = c.lane.Save(within(c.lane), states)
+		if ahead {
+			c.ahead[err != nil]++
+		}
+		if err == nil {
+			return loaded, answers
+		}
+		c.lane.Abandon()
+		if c.lane.again || reasonOf(err) != meter.Unavailable || ahead != errors.Is(err, meter.ErrStale) {
+			c.Fatalf("saving %+v: %v", commands, err)
+		}
 	}
 }
 

@@ -37,9 +37,22 @@ func (s *Session) Remembered() int { return s.memory.bytes }
 // StrangeFor is for how many batches a session does not remember an organization that another server wrote.
 const StrangeFor = strangeFor
 
+// Trust says whether a session decides by memory from now on, Trusts whether it does, and Ahead whether it decided the last
+// batch so.
+func (s *Session) Trust(memory bool) {
+	s.memory.doubt = doubtFor
+	if memory {
+		s.memory.doubt = 0
+	}
+}
+
+func (s *Session) Trusts() bool { return s.memory.doubt == 0 }
+
+func (s *Session) Ahead() bool { return s.loaded.ahead }
+
 // Remember makes a session remember states as if it had just saved them.
 func (s *Session) Remember(states map[string]*meter.State) {
-	s.loaded = newLoader(s.store, nil)
+	s.loaded = newLoader(s.store, nil, newTerms())
 	w := newSaver(states)
 	w.organizations()
 	s.remember(states, w.written)

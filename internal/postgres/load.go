@@ -36,7 +36,7 @@ const (
 					ORDER BY r.expires_at FETCH FIRST ($2::bigint) ROWS WITH TIES) w) v
 			WHERE o.organization_id = ANY($1::text[]) AND o.next_due_at <= c.now) d ON true`
 
-	loadPlans = `SELECT ` + planColumns + ` FROM plan p WHERE p.plan_id = ANY($1::text[])`
+	loadPlans = `SELECT p.xmin, ` + planColumns + ` FROM plan p WHERE p.plan_id = ANY($1::text[])`
 
 	loadBookVersions = `SELECT k.price_book_id, coalesce((
 			SELECT max(b.version) FROM price_book b WHERE b.price_book_id = k.price_book_id), 0)
@@ -106,22 +106,24 @@ type loader struct {
 	batch         pgx.Batch
 	organizations []string
 	states        map[string]*meter.State
+	now           time.Time         // The database's, when it told it.
 	transaction   uint32            // The batch's.
 	writers       map[string]uint32 // The transactions that wrote the organizations' rows last.
 	members       []meter.Key       // Those of the members needed that are remembered,
 	turns         []meter.IDKey     // and of the reservations.
+	requests      []meter.Key       // Those taken to be new.
+
+	ahead bool // Whether all is from memory, for Save to confirm.
 
 	// Shared by the states.
-	plans    map[string]meter.Plan
-	versions map[string]int64
-	books    map[meter.BookVersion]meter.PriceBook
+	terms
+	books map[meter.BookVersion]meter.PriceBook
 }
 
-func newLoader(s *Store, organizations []string) *loader {
+func newLoader(s *Store, organizations []string, t terms) *loader {
 	l := &loader{
 		store: s, organizations: organizations, states: make(map[string]*meter.State, len(organizations)),
-		writers: make(map[string]uint32, len(organizations)),
-		plans:   map[string]meter.Plan{}, versions: map[string]int64{}, books: map[meter.BookVersion]meter.PriceBook{},
+		writers: make(map[string]uint32, len(organizations)), books: map[meter.BookVersion]meter.PriceBook{}, terms: t,
 	}
 	for _, id := range organizations {
 		s := meter.NewState(id, time.Time{})

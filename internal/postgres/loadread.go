@@ -40,6 +40,7 @@ func (l *loader) readFrame(rows pgx.Rows) error {
 		l.states[*organization].Due = &meter.Due{Next: next, More: !next.IsZero() && !next.After(now)}
 		return nil
 	})
+	l.now = now
 	for _, s := range l.states {
 		s.Now = now
 	}
@@ -49,10 +50,11 @@ func (l *loader) readFrame(rows pgx.Rows) error {
 func (l *loader) readPlans(rows pgx.Rows) error {
 	return each(rows, func() error {
 		var p meter.Plan
-		if err := rows.Scan(planTargets(&p)...); err != nil {
+		var writer uint32
+		if err := rows.Scan(append([]any{&writer}, planTargets(&p)...)...); err != nil {
 			return err
 		}
-		l.plans[p.ID] = p
+		l.plans[p.ID], l.planWriters[p.ID] = p, writer
 		return nil
 	})
 }

@@ -88,7 +88,8 @@ func (l lane) load(commands ...meter.Command) (map[string]*meter.State, error) {
 	return l.Load(within(l), organizations, needs)
 }
 
-// try carries commands in one transaction and answers what each came to, or why the transaction failed.
+// try carries commands in one transaction, in another one if the first was decided by what had changed, and answers what each
+// came to, or why the transaction failed.
 func (l lane) try(commands ...meter.Command) ([]answer, error) {
 	l.Helper()
 	states, err := l.load(commands...)
@@ -99,6 +100,9 @@ func (l lane) try(commands ...meter.Command) ([]answer, error) {
 	answers := applyAll(states, commands)
 	if err := l.Save(within(l), states); err != nil {
 		l.Abandon()
+		if errors.Is(err, meter.ErrStale) {
+			return l.try(commands...)
+		}
 		return nil, err
 	}
 	return answers, nil

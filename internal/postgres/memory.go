@@ -1,6 +1,10 @@
 package postgres
 
-import "github.com/spillway-metering/spillway/internal/meter"
+import (
+	"time"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
 
 // memory is what a session remembers of organizations, so that batch after batch need not load the same rows. Whoever writes
 // a member or a reservation also writes the organization's row, in the same transaction and under its lock; so as long as
@@ -9,11 +13,32 @@ import "github.com/spillway-metering/spillway/internal/meter"
 type memory struct {
 	organizations map[string]*remembered
 	bytes         int
+	terms         terms
+	clock         clock
+	doubt         int // For how many batches nothing is decided by memory.
 }
+
+// terms are what organizations are served by: the plans and the current versions of price books, by their ids.
+type terms struct {
+	plans       map[string]meter.Plan
+	planWriters map[string]uint32 // The transactions that wrote the plans last.
+	versions    map[string]int64
+}
+
+func newTerms() terms {
+	return terms{map[string]meter.Plan{}, map[string]uint32{}, map[string]int64{}}
+}
+
+// clock is when the database told its time, by the clock of this process.
+type clock struct{ told, at time.Time }
+
+// read is a little less than the database's time: by as long as its answer was on its way.
+func (c clock) read() time.Time { return c.told.Add(time.Since(c.at)).Truncate(time.Microsecond) }
 
 // remembered is what there is of one organization.
 type remembered struct {
 	writer  uint32 // The transaction that wrote its row last.
+	row     meter.Organization
 	members map[string]meter.Member
 	turns   map[meter.UUID]meter.Reservation // Open ones.
 	bytes   int
@@ -62,6 +87,7 @@ func (m *memory) keep(s *meter.State, writer uint32) {
 		f.strange--
 		return
 	}
+	f.row, _ = s.Organization.Get(s.ID)
 	m.bytes -= f.bytes
 	for id, seat := range s.Members.All() {
 		f.bytes += sizeOfMember(*seat) - sizeOfMember(f.members[id])

@@ -19,21 +19,18 @@ func TestWhatIsSavedIsWhatIsLoaded(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	lanes := []lane{newLane(t, store), newLane(t, openAt(t, postgres.Config{URL: store.Writers().ConnString(), TestClock: true}))}
-	for i := range lanes {
-		lanes[i].again = true
-	}
 	prices := newShelf()
 	for n := range 3 {
 		prices.put(t, store, bookOf(bookID(n+1), price.Rates{Input: rate(1), Output: rate(n)}))
 	}
 	conn := connect(t, store)
-	firms := 0
+	firms, ahead := 0, map[bool]int{}
 	rapid.Check(t, func(rt *rapid.T) {
 		firms++
 		start, err := store.SetClock(within(t), time.Date(2026, 1, 20, 12, 0, 0, 0, time.UTC))
 		must(rt, err)
 		id := fmt.Sprintf("firm%d", firms)
-		c := &carried{TB: rt, lane: lanes[0], store: store, conn: conn, state: meter.NewState(id, start)}
+		c := &carried{TB: rt, lane: lanes[0], store: store, conn: conn, state: meter.NewState(id, start), ahead: ahead}
 		c.state.BookVersions, c.state.Books = prices.versions, prices.tables
 		plan := teamPlan()
 		plan.ID = "plan of " + id
@@ -41,29 +38,44 @@ func TestWhatIsSavedIsWhatIsLoaded(t *testing.T) {
 		c.batch(put(t, id, plan.ID, 0), topUp(id, "first", 5_000),
 			meter.PutMember{OrganizationID: id, MemberID: seat(0), Role: meter.RoleOwner},
 			access(id, seat(0), meter.Access{Kind: meter.AccessUnlimited}))
+		if rapid.Bool().Draw(rt, "all seats") {
+			for n := range 6 {
+				c.batch(meter.PutMember{OrganizationID: id, MemberID: seat(n), Role: meter.RoleMember})
+			}
+		}
 		turns := make([]meter.UUID, 6)
 		for i := range turns {
 			turns[i] = newID()
 		}
-		for range rapid.IntRange(1, 8).Draw(rt, "batches") {
+		for range rapid.IntRange(1, 12).Draw(rt, "batches") {
 			if rapid.IntRange(0, 7).Draw(rt, "plan") == 0 {
 				c.putPlan(drawPlan(rt, plan.ID))
 			}
 			if rapid.IntRange(0, 3).Draw(rt, "prices") == 0 {
 				prices.put(rt, store, drawBook(rt))
 			}
-			if step := drawStep(rt); step != 0 {
-				c.forward(step)
+			kinds, most := ofTurns, 3
+			if rapid.Bool().Draw(rt, "of all kinds") {
+				kinds, most = ofAll, 12
+				if step := drawStep(rt); step != 0 {
+					c.forward(step)
+				}
 			}
 			var commands []meter.Command
-			for range rapid.IntRange(1, 12).Draw(rt, "commands") {
-				commands = append(commands, drawCommand(rt, t, id, plan.ID, turns))
+			for range rapid.IntRange(1, most).Draw(rt, "commands") {
+				commands = append(commands, drawCommand(rt, t, kinds, id, plan.ID, turns))
 			}
 			c.lane = lanes[rapid.SampledFrom([]int{0, 0, 0, 0, 0, 1}).Draw(rt, "server")]
+			if rapid.Bool().Draw(rt, "by memory") {
+				c.lane.Trust(true)
+			}
 			c.batch(commands...)
 		}
 		c.same()
 	})
+	if ahead[false] == 0 || ahead[true] == 0 {
+		t.Errorf("%d batches were decided by memory, and %d by what had changed", ahead[false], ahead[true])
+	}
 }
 
 func put(t testing.TB, id, plan string, n int) meter.PutOrganization {
@@ -116,15 +128,18 @@ func drawStep(rt *rapid.T) time.Duration {
 	}).Draw(rt, "step")
 }
 
-func drawCommand(rt *rapid.T, t testing.TB, id, plan string, turns []meter.UUID) meter.Command {
+// The commands that a batch is drawn from, by how often; one that is of turns alone is decided by memory.
+var (
+	ofTurns = []string{"reserve", "reserve", "reserve", "commit", "commit", "release"}
+	ofAll   = append([]string{"extend", "extend", "topup", "refund", "access", "put", "member", "remove", "sweep"}, ofTurns...)
+)
+
+func drawCommand(rt *rapid.T, t testing.TB, kinds []string, id, plan string, turns []meter.UUID) meter.Command {
 	n := rapid.IntRange(0, 9).Draw(rt, "n")
 	member := seat(n)
 	turn := turns[n%len(turns)]
 	amount := meter.Micros(rapid.Int64Range(1, 1_500).Draw(rt, "amount"))
-	switch rapid.SampledFrom([]string{
-		"reserve", "reserve", "reserve", "commit", "commit", "release", "extend", "extend", "topup", "refund", "access", "put",
-		"member", "remove", "sweep",
-	}).Draw(rt, "command") {
+	switch rapid.SampledFrom(kinds).Draw(rt, "command") {
 	case "reserve":
 		r := meter.Reserve{
 			OrganizationID: id, ReservationID: turn, MemberID: seat(n % len(turns)), RequestID: fmt.Sprint("r", n%len(turns)),

@@ -10,7 +10,7 @@ import (
 	"github.com/spillway-metering/spillway/internal/meter"
 )
 
-// saver builds the round trip that ends a batch: what changed, set by set, and the commit. Rows are written in the order
+// saver builds the round trip that ends a batch: what changed, set by set. Rows are written in the order
 // in which foreign keys need them.
 type saver struct {
 	batch   pgx.Batch
@@ -44,7 +44,6 @@ func (w *saver) queue() {
 	w.accessChanges()
 	w.resources()
 	w.auditEntries()
-	w.batch.Queue("commit")
 }
 
 func (w *saver) organizations() {

@@ -19,7 +19,7 @@ type Session struct {
 	conn    *pgx.Conn
 	met     acquaintance
 	memory  memory
-	loaded  *loader // What the transaction in flight began with.
+	loaded  *loader // What the batch in flight began with.
 	batches int     // Since it connected, or since a batch failed.
 }
 
@@ -56,25 +56,40 @@ func remember(known, more []string) []string {
 // NewSession is a session that has not connected yet.
 func (s *Store) NewSession() *Session { return &Session{store: s} }
 
-// Load opens a transaction, locks organizations, and loads them with every row that is needed and with what is due, in
-// one round trip; in two if one is on a plan, or names a price book, that the session has not met, if another server wrote
+// Load answers organizations with every row that is needed and with what is due. If it remembers all of that, it asks the
+// database nothing: Save confirms it, and fails with meter.ErrStale if it has changed. Else it opens a transaction, locks the
+// organizations and loads it, in one round trip; in two if one is on a plan, or names a price book, that the session has not met, if another server wrote
 // to one that the session remembers, or if a remembered turn's period has ended. An organization that does not exist gets a
 // state without one. The error is as fault says; after one, Abandon must be called.
 func (s *Session) Load(ctx context.Context, organizations []string, n meter.Needs) (map[string]*meter.State, error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, fault(err)
 	}
-	l := newLoader(s.store, organizations)
 	s.batches++
-	if outgrown(s.batches) {
-		l.batch.Queue("discard plans")
+	if l := s.ahead(organizations, n); l != nil {
+		s.loaded = l
+		return l.states, fault(l.openBooks(ctx))
 	}
-	l.queue(n, s.met, &s.memory)
+	l := newLoader(s.store, organizations, newTerms())
 	s.loaded = l
+	s.discardOutgrown(&l.batch)
+	l.queue(n, s.met, &s.memory)
 	if err := s.send(ctx, &l.batch); err != nil {
 		return nil, fault(err)
 	}
-	return l.states, fault(s.meet(ctx, l))
+	s.memory.clock = clock{l.now, time.Now()}
+	if err := s.meet(ctx, l); err != nil {
+		return nil, fault(err)
+	}
+	s.memory.terms = l.terms
+	return l.states, nil
+}
+
+// discardOutgrown has a batch planned anew when it is time to.
+func (s *Session) discardOutgrown(batch *pgx.Batch) {
+	if outgrown(s.batches) {
+		batch.Queue("discard plans")
+	}
 }
 
 // meet loads what was not expected: plans and price books, which it expects from now on, members and turns that are not
@@ -99,13 +114,24 @@ func (s *Session) meet(ctx context.Context, l *loader) error {
 }
 
 // Save writes what changed in the states and commits, in one round trip. Once it has answered nil, all of it is on disk.
-// After an error that says Unavailable the transaction may have been committed or not. After any error Abandon must be
-// called.
+// After an error that says Unavailable the transaction may have been committed or not; not, if its cause is meter.ErrStale.
+// After any error Abandon must be called.
 func (s *Session) Save(ctx context.Context, states map[string]*meter.State) error {
-	w := newSaver(states)
+	w, l := newSaver(states), s.loaded
+	if l.ahead {
+		s.discardOutgrown(&w.batch)
+		l.queueConfirm(&w.batch)
+	}
 	w.queue()
+	if l.ahead {
+		w.batch.Queue(s.store.sql.moment).Query(l.readMoment)
+	}
+	w.batch.Queue("commit")
 	if err := s.send(ctx, &w.batch); err != nil {
-		return fault(err)
+		return s.refuted(err)
+	}
+	if l.ahead {
+		s.memory.clock = clock{l.now, time.Now()}
 	}
 	s.remember(states, w.written)
 	return nil
@@ -133,12 +159,15 @@ func (s *Session) send(ctx context.Context, batch *pgx.Batch) error {
 }
 
 // Abandon ends a transaction that failed, and the connection with it if that does not go well. The next batch goes by new
-// plans: the old ones may be why this one took too long.
+// plans: the old ones may be why this one took too long, unless it was only
+// decided by memory.
 func (s *Session) Abandon() {
 	if s.conn == nil {
 		return
 	}
-	s.batches = 0
+	if s.loaded == nil || !s.loaded.ahead {
+		s.batches = 0
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), abandonTimeout)
 	defer cancel()
 	if !s.conn.IsClosed() {

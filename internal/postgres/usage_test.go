@@ -44,7 +44,7 @@ func TestReportsAreWhatHappened(t *testing.T) {
 			}
 			var commands []meter.Command
 			for range rapid.IntRange(1, 12).Draw(rt, "commands") {
-				command := drawCommand(rt, t, c.state.ID, c.plan.ID, turns)
+				command := drawCommand(rt, t, ofAll, c.state.ID, c.plan.ID, turns)
 				if r, ok := command.(meter.Reserve); ok {
 					// A turn of its own, in the place of an older one.
 					i := slices.Index(turns, r.ReservationID)
@@ -81,7 +81,7 @@ func newCarried(rt *rapid.T, t *testing.T, store *postgres.Store, l lane, prices
 	t.Helper()
 	start, err := store.SetClock(within(t), time.Date(2026, 3, 20, 12, 0, 0, 0, time.UTC))
 	must(rt, err)
-	c := &carried{TB: rt, lane: l, store: store, state: meter.NewState(id, start)}
+	c := &carried{TB: rt, lane: l, store: store, state: meter.NewState(id, start), ahead: map[bool]int{}}
 	c.state.BookVersions, c.state.Books = prices.versions, prices.tables
 	plan := teamPlan()
 	plan.ID = "plan of " + id

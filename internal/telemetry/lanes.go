@@ -17,7 +17,7 @@ type lanes struct {
 	load, apply, save prometheus.Histogram
 	wait              prometheus.Histogram
 	retries, failures prometheus.Counter
-	expired           prometheus.Counter
+	stale, expired    prometheus.Counter
 }
 
 func newLanes() lanes {
@@ -25,19 +25,20 @@ func newLanes() lanes {
 	return lanes{
 		commands:      histogram("batch_commands", "Commands of one transaction.", sizes),
 		organizations: histogram("batch_organizations", "Organizations of one transaction.", sizes),
-		load:          histogram("load_seconds", "Round trip that locks and loads a batch.", latencies),
+		load:          histogram("load_seconds", "Round trip that locks and loads a batch; next to nothing where the session remembers it all.", latencies),
 		apply:         histogram("apply_seconds", "Rules applied to a batch.", latencies),
-		save:          histogram("save_seconds", "Round trip that writes and commits a batch.", latencies),
+		save:          histogram("save_seconds", "Round trip that writes and commits a batch; locks it, too, where the session remembered it all.", latencies),
 		wait:          histogram("oldest_wait_seconds", "Wait of a batch's oldest command before the batch took it.", latencies),
 		retries:       counter("lane_retries_total", "Batches tried again after a failure."),
 		failures:      counter("lane_failures_total", "Batches given up, whose callers were answered UNAVAILABLE, or INTERNAL where trying again does not help."),
+		stale:         counter("lane_stale_total", "Batches decided by what the session remembered, and decided again since it had changed."),
 		expired:       counter("expired_reservations_total", "Holds that nobody settled in time, given back."),
 	}
 }
 
 func (l *lanes) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		l.commands, l.organizations, l.load, l.apply, l.save, l.wait, l.retries, l.failures, l.expired,
+		l.commands, l.organizations, l.load, l.apply, l.save, l.wait, l.retries, l.failures, l.stale, l.expired,
 	}
 }
 
@@ -45,6 +46,7 @@ func (l *lanes) observe(b Batch) {
 	l.commands.Observe(float64(b.Commands))
 	l.organizations.Observe(float64(b.Organizations))
 	l.retries.Add(float64(max(0, b.Attempts-1)))
+	l.stale.Add(float64(b.Stale))
 	l.wait.Observe(b.OldestWait.Seconds())
 	if b.GivenUp {
 		l.failures.Inc()

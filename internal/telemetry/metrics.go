@@ -18,6 +18,8 @@ const namespace = "meter"
 type Batch struct {
 	Commands, Organizations, Expired, Attempts int
 
+	Stale int // How often it was decided by what had changed, which is no attempt.
+
 	Load, Apply, Save time.Duration
 	OldestWait        time.Duration // Of the command that waited longest before the batch took it.
 	Err               error         // Why it failed; nil: it was committed.

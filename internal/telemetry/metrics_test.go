@@ -55,7 +55,7 @@ func TestBegin(t *testing.T) {
 func TestBatch(t *testing.T) {
 	m := NewMetrics()
 	m.Batch(Batch{
-		Commands: 5, Organizations: 2, Expired: 3, Attempts: 2,
+		Commands: 5, Organizations: 2, Expired: 3, Attempts: 2, Stale: 1,
 		Load: time.Second, Apply: 2 * time.Second, Save: 3 * time.Second, OldestWait: 4 * time.Second,
 	})
 	m.Batch(Batch{Commands: 1, Organizations: 1, Expired: 9, Attempts: 4, Err: errors.New("lost"), GivenUp: true})
@@ -69,7 +69,7 @@ func TestBatch(t *testing.T) {
 		`meter_lane_batch_commands_sum 8`, `meter_lane_batch_organizations_sum 5`, `meter_lane_load_seconds_sum 1`,
 		`meter_lane_apply_seconds_sum 2`, `meter_lane_save_seconds_sum 3`, `meter_lane_save_seconds_count 1`,
 		`meter_lane_oldest_wait_seconds_sum 4`, `meter_lane_retries_total 4`, `meter_lane_failures_total 1`,
-		`meter_expired_reservations_total 3`, `meter_refusals_total{reason="POOL_EMPTY"} 1`,
+		`meter_lane_stale_total 1`, `meter_expired_reservations_total 3`, `meter_refusals_total{reason="POOL_EMPTY"} 1`,
 		`meter_hold_to_cost_ratio_sum{estimate="learned"} 1.5`, `meter_hold_to_cost_ratio_count{estimate="learned"} 1`,
 		`meter_unpriced_turns_total 1`, `meter_rolled_up_timestamp_seconds 0`,
 	)

@@ -1,0 +1,128 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/spillway-metering/spillway/internal/meter"
+)
+
+// A batch of turns whose seats and open turns are all remembered is decided before its transaction begins, which then is one
+// round trip: lock, confirm that all it was decided by is still so, write, commit. Whoever sends again what was reserved
+// before, whatever another server wrote, a new plan or price book, a clock that was set: the statement that confirms fails,
+// or the key that is there already makes an insert fail, nothing is written, and the batch is carried again by what there is.
+const (
+	lockConfirmed = `SELECT FROM organization o WHERE o.organization_id = ANY($1::text[]) ORDER BY o.organization_id
+		FOR NO KEY UPDATE`
+
+	// confirmMemory divides by zero unless everything is as it is remembered: SQL has no other way to fail.
+	confirmMemory = `SELECT 1 / coalesce((
+			(SELECT count(*) FROM unnest($1::text[], $2::xid[]) AS k (organization_id, writer)
+				JOIN organization o ON o.organization_id = k.organization_id WHERE o.xmin = k.writer) = cardinality($1)
+			AND (SELECT count(*) FROM unnest($3::text[], $4::xid[]) AS k (plan_id, writer)
+				JOIN plan p ON p.plan_id = k.plan_id WHERE p.xmin = k.writer) = cardinality($3)
+			AND (SELECT count(*) FROM unnest($5::text[], $6::bigint[]) AS k (price_book_id, version)
+				WHERE k.version = coalesce((
+					SELECT max(b.version) FROM price_book b WHERE b.price_book_id = k.price_book_id), 0)) = cardinality($5)
+			AND NOT EXISTS (SELECT FROM unnest($7::text[], $8::text[]) AS k (organization_id, request_id)
+				WHERE (SELECT r.reservation_id FROM reservation r
+					WHERE r.organization_id = k.organization_id AND r.request_id = k.request_id) IS NOT NULL)
+			AND $9::timestamptz BETWEEN c.now - $10::interval AND c.now)::int, 0)
+		FROM (SELECT {now} AS now) c`
+
+	// tellMoment comes last, so that its answer is young when it arrives.
+	tellMoment = `SELECT pg_current_xact_id()::xid, {now}`
+)
+
+// mostBehind is how far a batch's time may be behind the database's where it is not loaded.
+const mostBehind = 250 * time.Millisecond
+
+// doubtFor is for how many batches nothing is decided by memory once it was wrong.
+const doubtFor = 64
+
+// ahead is a loader that has all that a batch needs from memory; nil: it must be loaded. Which request ids were used is not
+// remembered: they are taken to be new, which the insert confirms, or the statement that confirms where a turn was refused.
+func (s *Session) ahead(organizations []string, n meter.Needs) *loader {
+	m := &s.memory
+	if m.doubt > 0 {
+		m.doubt--
+		return nil
+	}
+	if !n.OnlyTurns() {
+		return nil
+	}
+	l := newLoader(s.store, organizations, newTerms())
+	l.ahead, l.now = true, m.clock.read()
+	for _, id := range organizations {
+		if !l.remind(id, m) {
+			return nil
+		}
+	}
+	l.members, l.turns, l.requests = distinct(n.Members), distinct(n.Reservations), n.ReserveRequests
+	if members, turns := l.recall(m); len(members)+len(turns) > 0 {
+		return nil
+	}
+	return l
+}
+
+// remind takes an organization and its terms from memory, unless they are not there, or it is time to look for what is due.
+func (l *loader) remind(id string, m *memory) bool {
+	f := m.organizations[id]
+	if f == nil || f.row.ID == "" || !f.row.NextDue.IsZero() && !f.row.NextDue.After(l.now) {
+		return false
+	}
+	plan, known := m.terms.plans[f.row.PlanID]
+	version, priced := m.terms.versions[f.row.PriceBook()]
+	if !known || !priced {
+		return false
+	}
+	l.plans[plan.ID], l.planWriters[plan.ID] = plan, m.terms.planWriters[plan.ID]
+	l.versions[f.row.PriceBook()] = version
+	l.writers[id] = f.writer
+	l.states[id].Now = l.now
+	l.states[id].Organization.Load(id, f.row)
+	return true
+}
+
+// queueConfirm adds what opens the transaction of a batch that was decided by memory.
+func (l *loader) queueConfirm(batch *pgx.Batch) {
+	batch.Queue("begin")
+	batch.Queue(lockConfirmed, l.organizations)
+	organizations, writers := columns(l.writers)
+	plans, planWriters := columns(l.planWriters)
+	books, versions := columns(l.versions)
+	_, refused := apart(l.requests, func(k meter.Key) bool {
+		_, made := l.states[k.OrganizationID].Requests[k.ID]
+		return made
+	})
+	batch.Queue(l.store.sql.confirm, organizations, writers, plans, planWriters, books, versions,
+		column(refused, func(k meter.Key) string { return k.OrganizationID }),
+		column(refused, func(k meter.Key) string { return k.ID }), l.now, mostBehind)
+}
+
+func (l *loader) readMoment(rows pgx.Rows) error {
+	return each(rows, func() error { return rows.Scan(&l.transaction, instant{&l.now}) })
+}
+
+// columns are the keys and the values of a map.
+func columns[V any](m map[string]V) (keys []string, values []V) {
+	for k, v := range m {
+		keys, values = append(keys, k), append(values, v)
+	}
+	return keys, values
+}
+
+// refuted is why a batch was not saved: as fault says, or because it was decided by what is not so any more.
+func (s *Session) refuted(err error) error {
+	const divisionByZero, uniqueViolation = "22012", "23505"
+	var pg *pgconn.PgError
+	if !s.loaded.ahead || !errors.As(err, &pg) || pg.Code != divisionByZero && pg.Code != uniqueViolation {
+		return fault(err)
+	}
+	s.memory.doubt = doubtFor
+	return &meter.Refusal{Reason: meter.Unavailable, Cause: fmt.Errorf("%w: %w", meter.ErrStale, err)}
+}

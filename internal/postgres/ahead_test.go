@@ -1,0 +1,129 @@
+package postgres_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/spillway-metering/spillway/internal/audit/audittest"
+	"github.com/spillway-metering/spillway/internal/meter"
+	"github.com/spillway-metering/spillway/internal/postgres"
+)
+
+// TestMemoryIsConfirmed changes, behind a session's back, each thing that it decides a turn by.
+func TestMemoryIsConfirmed(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	store := openAt(t, postgres.Config{URL: url, TestClock: true})
+	l := found(t, store, firm)
+	other := newLane(t, store)
+	reserved := func(r *meter.Reservation, id meter.UUID) bool { return r != nil && r.ID == id }
+	first := reserve(firm, seat(0), "first", 1, time.Hour)
+	l.do(first)
+	again := first
+	again.ReservationID = newID()
+	greedy := again
+	greedy.RequestID, greedy.Estimate = newRequest(), 1e12
+	greedy.Minimum = greedy.Estimate
+	plan := teamPlan()
+	plan.SeatAllowance = 2_000
+	var ahead time.Time
+	for _, c := range []struct {
+		what   string
+		change func()
+		turn   meter.Reserve
+		want   func(answer) bool
+	}{
+		{
+			"nothing", func() {}, reserve(firm, seat(0), newRequest(), 1, time.Hour),
+			func(a answer) bool { return a.Err == nil },
+		},
+		{
+			"a plan", func() { must(t, store.PutPlan(within(t), plan, meter.Actor{})) },
+			reserve(firm, seat(0), newRequest(), 1, time.Hour),
+			func(a answer) bool { return a.Outcome.Meter.Allowance == 2_000 },
+		},
+		{
+			"a price book", func() { putBook(t, store, listBook(5)) }, reserveUsage(firm, seat(0), newRequest(), usage),
+			func(a answer) bool { return a.Outcome.Reservation.Estimate == 100 },
+		},
+		{
+			"the clock", func() { ahead = shift(t, store, time.Hour) }, reserve(firm, seat(0), newRequest(), 1, time.Hour),
+			func(a answer) bool { return !a.Outcome.Reservation.CreatedAt.Before(ahead) },
+		},
+		{
+			"the clock, back", func() { ahead = shift(t, store, -time.Hour) }, reserve(firm, seat(0), newRequest(), 1, time.Hour),
+			func(a answer) bool { return a.Outcome.Reservation.CreatedAt.Before(ahead.Add(time.Minute)) },
+		},
+		{
+			"the firm", func() { other.do(topUp(firm, newRequest(), 1)) }, reserve(firm, seat(0), newRequest(), 1, time.Hour),
+			func(a answer) bool { return a.Err == nil },
+		},
+		{"nothing, but the turn is sent again", func() {}, again, func(a answer) bool {
+			return reserved(a.Outcome.Reservation, first.ReservationID)
+		}},
+		{
+			"nothing, and there is no money", func() {}, greedy,
+			func(a answer) bool {
+				return reasonOf(a.Err) == meter.PoolEmpty || reasonOf(a.Err) == meter.ExtraUsageNotEnabled
+			},
+		},
+	} {
+		for range postgres.StrangeFor + 1 {
+			l.do(reserve(firm, seat(0), newRequest(), 1, time.Hour))
+		}
+		l.Trust(true)
+		c.change()
+		answers, err := l.try(c.turn)
+		if err != nil || !c.want(answers[0]) {
+			t.Errorf("%s has changed: %+v, %v", c.what, answers, err)
+		}
+		confirmed := c.what == "nothing" || c.what == "nothing, and there is no money"
+		if l.Ahead() != confirmed || l.Trusts() != confirmed {
+			t.Errorf("%s has changed: decided by memory %t, and so from now on %t", c.what, l.Ahead(), l.Trusts())
+		}
+	}
+	audittest.Check(t, url)
+}
+
+// TestATurnThatWasMadeIsNotRefused sends a turn again, which was granted, when the firm is suspended: the answer is the turn, as
+// it would be without memory.
+func TestATurnThatWasMadeIsNotRefused(t *testing.T) {
+	t.Parallel()
+	l := found(t, open(t), firm)
+	r := reserve(firm, seat(0), "first", 1, time.Hour)
+	l.do(r)
+	suspended := organization(t, firm)
+	suspended.State = meter.OrganizationSuspended
+	l.do(suspended)
+	r.ReservationID = newID()
+	answers, err := l.try(r, reserve(firm, seat(0), "second", 1, time.Hour))
+	if err != nil || answers[0].Err != nil || answers[0].Outcome.Reservation.ID == r.ReservationID || l.Trusts() {
+		t.Errorf("the turn is answered %+v, %v", answers, err)
+	}
+	mustBe(t, answers[1].Err, meter.OrganizationSuspendedReason)
+}
+
+// TestALapsedHoldIsLookedFor, whatever the session remembers: without a sweeper, a hold that nobody settles is given back by
+// whoever needs it.
+func TestALapsedHoldIsLookedFor(t *testing.T) {
+	t.Parallel()
+	l := found(t, openAt(t, postgres.Config{URL: server.Database(t)}), firm)
+	l.do(access(firm, seat(0), meter.Access{Kind: meter.AccessUnlimited}))
+	all := firstTopUp + allowance
+	l.do(reserve(firm, seat(0), "held", all, 200*time.Millisecond))
+	turn := reserve(firm, seat(0), "waits", all, time.Hour)
+	turn.Minimum = all
+	refused := 0
+	eventually(t, "the hold is given back", func() bool {
+		turn.RequestID, turn.ReservationID = newRequest(), newID()
+		answers, err := l.try(turn)
+		must(t, err)
+		if answers[0].Err != nil && l.Ahead() {
+			refused++
+		}
+		return answers[0].Err == nil
+	})
+	if refused == 0 {
+		t.Error("while it was held, nothing was decided by memory")
+	}
+}
