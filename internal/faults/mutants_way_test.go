@@ -55,6 +55,10 @@ var mutantsOfWay = []mutant{
 		file: "internal/postgres/load.go", edits: []edit{{"\tm.check(l.writers)\n", ""}},
 	},
 	{
+		name: "memory not confirmed", breaks: "a lane decides by what it remembers, and writes that without a lock or another look",
+		file: "internal/postgres/session.go", edits: []edit{{"l.queueConfirm(&w.batch)", "w.batch.Queue(\"begin\")"}},
+	},
+	{
 		name: "seat written alone", breaks: "a turn that the pool does not feel is not told to the other servers' memories",
 		file:  "internal/postgres/save.go",
 		edits: []edit{{"s.Members.Changed() || s.Reservations.Changed() || before", "before"}},

@@ -16,14 +16,11 @@ func TestMemoryIsConfirmed(t *testing.T) {
 	store := openAt(t, postgres.Config{URL: url, TestClock: true})
 	l := found(t, store, firm)
 	other := newLane(t, store)
-	reserved := func(r *meter.Reservation, id meter.UUID) bool { return r != nil && r.ID == id }
 	first := reserve(firm, seat(0), "first", 1, time.Hour)
 	l.do(first)
 	again := first
 	again.ReservationID = newID()
-	greedy := again
-	greedy.RequestID, greedy.Estimate = newRequest(), 1e12
-	greedy.Minimum = greedy.Estimate
+	greedy := reserve(firm, seat(0), newRequest(), 1e12, time.Hour)
 	plan := teamPlan()
 	plan.SeatAllowance = 2_000
 	var ahead time.Time
@@ -58,9 +55,10 @@ func TestMemoryIsConfirmed(t *testing.T) {
 			"the firm", func() { other.do(topUp(firm, newRequest(), 1)) }, reserve(firm, seat(0), newRequest(), 1, time.Hour),
 			func(a answer) bool { return a.Err == nil },
 		},
-		{"nothing, but the turn is sent again", func() {}, again, func(a answer) bool {
-			return reserved(a.Outcome.Reservation, first.ReservationID)
-		}},
+		{
+			"nothing, but the turn is sent again", func() {}, again,
+			func(a answer) bool { return a.Outcome.Reservation.ID == first.ReservationID },
+		},
 		{
 			"nothing, and there is no money", func() {}, greedy,
 			func(a answer) bool {

@@ -70,7 +70,7 @@ func TestWhatAnotherServerWroteIsLoaded(t *testing.T) {
 				t.Errorf("%s by another server, then %T: %+v, %v, in %d round trips", c.what, c.here, answers, err, n)
 			}
 			other.do(topUp(firm, newRequest(), 1))
-			n = tap.during(func() { l.do(reserve(firm, seat(1), newRequest(), 1, time.Hour)) })
+			n = tap.during(func() { l.do(reserve(firm, seat(2), newRequest(), 1, time.Hour)) })
 			if !ahead && n != 2 {
 				t.Errorf("where another server writes, too, a batch takes %d round trips", n)
 			}
@@ -86,6 +86,9 @@ func of(c meter.Command, r meter.Reserve) meter.Command {
 		return c
 	case meter.Commit:
 		c.ReservationID = r.ReservationID
+		return c
+	case meter.SetAccess:
+		c.ChangeID = newID()
 		return c
 	case meter.Reserve:
 		c.ReservationID, c.RequestID = newID(), newRequest()
