@@ -20,7 +20,7 @@ const (
 		FOR NO KEY UPDATE`
 
 	// confirmMemory divides by zero unless everything is as it is remembered: SQL has no other way to fail.
-	confirmMemory = `SELECT 1 / coalesce((
+	confirmMemory = `SELECT pg_current_xact_id()::xid, 1 / coalesce((
 			(SELECT count(*) FROM unnest($1::text[], $2::xid[]) AS k (organization_id, writer)
 				JOIN organization o ON o.organization_id = k.organization_id WHERE o.xmin = k.writer) = cardinality($1)
 			AND (SELECT count(*) FROM unnest($3::text[], $4::xid[]) AS k (plan_id, writer)
@@ -33,13 +33,15 @@ const (
 					WHERE r.organization_id = k.organization_id AND r.request_id = k.request_id) IS NOT NULL)
 			AND $9::timestamptz BETWEEN c.now - $10::interval AND c.now)::int, 0)
 		FROM (SELECT {now} AS now) c`
-
-	// tellMoment comes last, so that its answer is young when it arrives.
-	tellMoment = `SELECT pg_current_xact_id()::xid, {now}`
 )
 
-// mostBehind is how far a batch's time may be behind the database's where it is not loaded.
-const mostBehind = 250 * time.Millisecond
+const (
+	// mostBehind is how far the time of a batch that is not loaded may be behind the database's, by what the session knows.
+	// A turn would show a time before it was asked for.
+	mostBehind = 3 * time.Millisecond
+	// mostAgo is how long ago that may be when it is confirmed.
+	mostAgo = 250 * time.Millisecond
+)
 
 // doubtFor is for how many batches nothing is decided by memory once it was wrong.
 const doubtFor = 64
@@ -55,8 +57,12 @@ func (s *Session) ahead(organizations []string, n meter.Needs) *loader {
 	if !n.OnlyTurns() {
 		return nil
 	}
+	now, behind := m.clock.read()
+	if behind > mostBehind {
+		return nil
+	}
 	l := newLoader(s.store, organizations, newTerms())
-	l.ahead, l.now = true, m.clock.read()
+	l.ahead, l.now = true, now
 	for _, id := range organizations {
 		if !l.remind(id, m) {
 			return nil
@@ -101,11 +107,11 @@ func (l *loader) queueConfirm(batch *pgx.Batch) {
 	})
 	batch.Queue(l.store.sql.confirm, organizations, writers, plans, planWriters, books, versions,
 		column(refused, func(k meter.Key) string { return k.OrganizationID }),
-		column(refused, func(k meter.Key) string { return k.ID }), l.now, mostBehind)
+		column(refused, func(k meter.Key) string { return k.ID }), l.now, mostAgo).Query(l.readConfirmed)
 }
 
-func (l *loader) readMoment(rows pgx.Rows) error {
-	return each(rows, func() error { return rows.Scan(&l.transaction, instant{&l.now}) })
+func (l *loader) readConfirmed(rows pgx.Rows) error {
+	return each(rows, func() error { return rows.Scan(&l.transaction, nil) })
 }
 
 // columns are the keys and the values of a map.
@@ -123,6 +129,6 @@ func (s *Session) refuted(err error) error {
 	if !s.loaded.ahead || !errors.As(err, &pg) || pg.Code != divisionByZero && pg.Code != uniqueViolation {
 		return fault(err)
 	}
-	s.memory.doubt = doubtFor
+	s.memory.doubt, s.memory.clock = doubtFor, clock{}
 	return &meter.Refusal{Reason: meter.Unavailable, Cause: fmt.Errorf("%w: %w", meter.ErrStale, err)}
 }

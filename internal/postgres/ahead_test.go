@@ -94,6 +94,7 @@ func TestATurnThatWasMadeIsNotRefused(t *testing.T) {
 	suspended.State = meter.OrganizationSuspended
 	l.do(suspended)
 	r.ReservationID = newID()
+	l.Trust(true)
 	answers, err := l.try(r, reserve(firm, seat(0), "second", 1, time.Hour))
 	if err != nil || answers[0].Err != nil || answers[0].Outcome.Reservation.ID == r.ReservationID || l.Trusts() {
 		t.Errorf("the turn is answered %+v, %v", answers, err)
@@ -114,6 +115,7 @@ func TestALapsedHoldIsLookedFor(t *testing.T) {
 	refused := 0
 	eventually(t, "the hold is given back", func() bool {
 		turn.RequestID, turn.ReservationID = newRequest(), newID()
+		l.Trust(true)
 		answers, err := l.try(turn)
 		must(t, err)
 		if answers[0].Err != nil && l.Ahead() {

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"time"
+
 	"github.com/jackc/pgx/v5"
 
 	"github.com/spillway-metering/spillway/internal/meter"
@@ -37,12 +39,15 @@ func (s *Session) Remembered() int { return s.memory.bytes }
 // StrangeFor is for how many batches a session does not remember an organization that another server wrote.
 const StrangeFor = strangeFor
 
-// Trust says whether a session decides by memory from now on, Trusts whether it does, and Ahead whether it decided the last
-// batch so.
+// Trust says whether a session decides by memory from now on, also by a clock that it knows only roughly because the machine has
+// much to do; Trusts is whether it does, and Ahead whether it decided the last batch so.
 func (s *Session) Trust(memory bool) {
 	s.memory.doubt = doubtFor
 	if memory {
 		s.memory.doubt = 0
+	}
+	if now, _ := s.memory.clock.read(); !s.memory.clock.told.IsZero() {
+		s.memory.clock = clock{told: now, at: time.Now()}
 	}
 }
 
@@ -152,4 +157,10 @@ func (s *Store) SaveStatements() map[string]string {
 		"insertUncharged":           insertUncharged,
 		"insertRefusals":            insertRefusals,
 	}
+}
+
+// ReadClock is what a clock tells that goes by an answer of so long ago, and then by another one.
+func ReadClock(told time.Time, ago, took time.Duration, other time.Time, otherTook time.Duration) (now time.Time, behind time.Duration) {
+	c := clock{told, time.Now().Add(-ago), took}
+	return c.better(clock{other, time.Now(), otherTook}).read()
 }

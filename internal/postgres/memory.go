@@ -1,10 +1,6 @@
 package postgres
 
-import (
-	"time"
-
-	"github.com/spillway-metering/spillway/internal/meter"
-)
+import "github.com/spillway-metering/spillway/internal/meter"
 
 // memory is what a session remembers of organizations, so that batch after batch need not load the same rows. Whoever writes
 // a member or a reservation also writes the organization's row, in the same transaction and under its lock; so as long as
@@ -28,12 +24,6 @@ type terms struct {
 func newTerms() terms {
 	return terms{map[string]meter.Plan{}, map[string]uint32{}, map[string]int64{}}
 }
-
-// clock is when the database told its time, by the clock of this process.
-type clock struct{ told, at time.Time }
-
-// read is a little less than the database's time: by as long as its answer was on its way.
-func (c clock) read() time.Time { return c.told.Add(time.Since(c.at)).Truncate(time.Microsecond) }
 
 // remembered is what there is of one organization.
 type remembered struct {

@@ -74,10 +74,11 @@ func (s *Session) Load(ctx context.Context, organizations []string, n meter.Need
 	s.loaded = l
 	s.discardOutgrown(&l.batch)
 	l.queue(n, s.met, &s.memory)
+	asked := time.Now()
 	if err := s.send(ctx, &l.batch); err != nil {
 		return nil, fault(err)
 	}
-	s.memory.clock = clock{l.now, time.Now()}
+	s.memory.clock = s.memory.clock.better(clock{told: l.now, at: time.Now(), took: time.Since(asked)})
 	if err := s.meet(ctx, l); err != nil {
 		return nil, fault(err)
 	}
@@ -123,15 +124,9 @@ func (s *Session) Save(ctx context.Context, states map[string]*meter.State) erro
 		l.queueConfirm(&w.batch)
 	}
 	w.queue()
-	if l.ahead {
-		w.batch.Queue(s.store.sql.moment).Query(l.readMoment)
-	}
 	w.batch.Queue("commit")
 	if err := s.send(ctx, &w.batch); err != nil {
 		return s.refuted(err)
-	}
-	if l.ahead {
-		s.memory.clock = clock{l.now, time.Now()}
 	}
 	s.remember(states, w.written)
 	return nil
