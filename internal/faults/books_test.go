@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	meterv1 "github.com/spillway-metering/spillway/gen/meter/v1"
@@ -27,17 +28,17 @@ const listed = 1000
 func readBooks(ctx context.Context, r *replica, firm string) (b books, err error) {
 	b.reservations, err = pages(func(token string) ([]*meterv1.Reservation, string, error) {
 		page, err := r.metering.ListReservations(ctx,
-			&meterv1.ListReservationsRequest{OrganizationId: firm, PageSize: listed, PageToken: token})
+			&meterv1.ListReservationsRequest{OrganizationId: firm, PageSize: listed, PageToken: token}, grpc.WaitForReady(true))
 		return page.GetReservations(), page.GetNextPageToken(), err
 	})
 	entries, entriesErr := pages(func(token string) ([]*meterv1.LedgerEntry, string, error) {
 		page, err := r.pools.ListLedgerEntries(ctx,
-			&meterv1.ListLedgerEntriesRequest{OrganizationId: firm, PageSize: listed, PageToken: token})
+			&meterv1.ListLedgerEntriesRequest{OrganizationId: firm, PageSize: listed, PageToken: token}, grpc.WaitForReady(true))
 		return page.GetEntries(), page.GetNextPageToken(), err
 	})
 	changes, changesErr := pages(func(token string) ([]*meterv1.AccessChange, string, error) {
 		page, err := r.pools.ListAccessChanges(ctx,
-			&meterv1.ListAccessChangesRequest{OrganizationId: firm, PageSize: listed, PageToken: token})
+			&meterv1.ListAccessChangesRequest{OrganizationId: firm, PageSize: listed, PageToken: token}, grpc.WaitForReady(true))
 		return page.GetChanges(), page.GetNextPageToken(), err
 	})
 	b.entries, b.listed = entries, changes
