@@ -40,7 +40,7 @@ const (
 	// A turn would show a time before it was asked for.
 	mostBehind = 3 * time.Millisecond
 	// mostAgo is how long ago that may be when it is confirmed.
-	mostAgo = 250 * time.Millisecond
+	mostAgo = time.Second
 )
 
 // doubtFor is for how many batches nothing is decided by memory once it was wrong.
