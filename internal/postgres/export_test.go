@@ -69,10 +69,12 @@ func (r *Roller) InChunksOf(rows int64) *Roller {
 	return r
 }
 
-// LoadStatements are the statements of a load by name, but for begin.
+// LoadStatements are the statements of a load, and of what confirms one from memory, by name, but for begin.
 func (s *Store) LoadStatements() map[string]string {
 	return map[string]string{
 		"lockOrganizations":  lockOrganizations,
+		"lockConfirmed":      lockConfirmed,
+		"confirmMemory":      s.sql.confirm,
 		"loadPlans":          loadPlans,
 		"loadBookVersions":   loadBookVersions,
 		"loadFrame":          s.sql.frame,

@@ -20,8 +20,11 @@ import (
 // conditions. It is the same with tables empty and full, and with statistics or without.
 var accessPaths = map[string]string{
 	"lockOrganizations": "organization_id_once(organization_id)",
-	"loadPlans":         "plan_id_once(plan_id)",
-	"loadBookVersions":  "price_book_version_once(price_book_id)",
+	"lockConfirmed":     "organization_id_once(organization_id)",
+	"confirmMemory": "organization_id_once(organization_id) plan_id_once(plan_id) price_book_version_once(price_book_id) " +
+		"reservation_request_id_once(request_id organization_id)",
+	"loadPlans":        "plan_id_once(plan_id)",
+	"loadBookVersions": "price_book_version_once(price_book_id)",
 	"loadFrame": "organization_id_once(organization_id) reservation_falls_due(organization_id expires_at expires_at) " +
 		"reservation_falls_due(organization_id expires_at)",
 	"loadTurns": "member_id_once(organization_id member_id) member_period_once(organization_id member_id period_start) " +
@@ -63,7 +66,9 @@ var accessPaths = map[string]string{
 }
 
 // filters are what may be tested on rows that an index found, since no index condition could say it.
-var filters = map[string]string{"loadFrame": "next_due_at", "loadOtherMembers": "member_id state", "recountResources": "kind"}
+var filters = map[string]string{
+	"confirmMemory": "xmin xmin", "loadFrame": "next_due_at", "loadOtherMembers": "member_id state", "recountResources": "kind",
+}
 
 // The tables of a service with one hot organization and two hundred small ones.
 const fullTables = `

@@ -58,9 +58,9 @@ func (s *Store) NewSession() *Session { return &Session{store: s} }
 
 // Load answers organizations with every row that is needed and with what is due. If it remembers all of that, it asks the
 // database nothing: Save confirms it, and fails with meter.ErrStale if it has changed. Else it opens a transaction, locks the
-// organizations and loads it, in one round trip; in two if one is on a plan, or names a price book, that the session has not met, if another server wrote
-// to one that the session remembers, or if a remembered turn's period has ended. An organization that does not exist gets a
-// state without one. The error is as fault says; after one, Abandon must be called.
+// organizations and loads it, in one round trip; in two if one is on a plan, or names a price book, that the session has not
+// met, if another server wrote to one that the session remembers, or if a remembered turn's period has ended. An organization
+// that does not exist gets a state without one. The error is as fault says; after one, Abandon must be called.
 func (s *Session) Load(ctx context.Context, organizations []string, n meter.Needs) (map[string]*meter.State, error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, fault(err)
@@ -154,8 +154,7 @@ func (s *Session) send(ctx context.Context, batch *pgx.Batch) error {
 }
 
 // Abandon ends a transaction that failed, and the connection with it if that does not go well. The next batch goes by new
-// plans: the old ones may be why this one took too long, unless it was only
-// decided by memory.
+// plans: the old ones may be why this one took too long. It keeps them where what failed was decided by memory.
 func (s *Session) Abandon() {
 	if s.conn == nil {
 		return
