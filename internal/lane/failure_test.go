@@ -106,6 +106,25 @@ func TestWhatStaysTransientIsUnavailable(t *testing.T) {
 	})
 }
 
+// TestAStaleBatchIsDecidedAgain at once, and that is no attempt.
+func TestAStaleBatchIsDecidedAgain(t *testing.T) {
+	bubble(t, lane.Config{Attempts: 1}, func(r *rig) {
+		stale := 2
+		r.fake.save = func() error {
+			if stale--; stale >= 0 {
+				return &meter.Refusal{Reason: meter.Unavailable, Cause: fmt.Errorf("confirm: %w", meter.ErrStale)}
+			}
+			return nil
+		}
+		c := r.step("a")
+		r.answered(c, "a")
+		r.committed([]string{"a"})
+		if s := r.stats[0]; s.Attempts != 1 || s.Stale != 2 || s.Err != nil || c.took != 0 {
+			r.Errorf("after %v the batch's numbers are %+v", c.took, s)
+		}
+	})
+}
+
 // TestALockedOrganizationIsItsOwnTrouble holds one organization's lock, for which every batch with it waits in vain. Those of
 // others are carried apart from it, each in the order in which their commands came.
 func TestALockedOrganizationIsItsOwnTrouble(t *testing.T) {

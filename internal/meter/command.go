@@ -55,7 +55,7 @@ type Needs struct {
 	DevicesOf       []Key    // Of orchestrators, by their ids.
 	ResourceCounts  []string // Of organizations.
 	Recounts        []string // Of organizations.
-	Lapsed          []string // Organizations whose holds that fell due are to be looked for.
+	Lapsed          []string // Organizations whose holds that fell due are to be looked for, as every load does.
 }
 
 // OnlyTurns says whether nothing is needed but what turns need that begin or end for the first time.

@@ -13,7 +13,7 @@ type Sweep struct{ OrganizationID string }
 // Organization is the one to sweep.
 func (c Sweep) Organization() string { return c.OrganizationID }
 
-// Need is nothing: what is due is loaded with every organization.
+// Need is that the organization is loaded, not remembered: what is due is loaded with it.
 func (c Sweep) Need(n *Needs) { n.Lapsed = append(n.Lapsed, c.OrganizationID) }
 
 // Apply has nothing left to do.

@@ -61,7 +61,7 @@ func (s *Session) ahead(organizations []string, n meter.Needs) *loader {
 	if behind > mostBehind {
 		return nil
 	}
-	l := newLoader(s.store, organizations, newTerms())
+	l := newLoader(s.store, organizations)
 	l.ahead, l.now = true, now
 	for _, id := range organizations {
 		if !l.remind(id, m) {

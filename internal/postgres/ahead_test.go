@@ -109,7 +109,7 @@ func TestALapsedHoldIsLookedFor(t *testing.T) {
 	l := found(t, openAt(t, postgres.Config{URL: server.Database(t)}), firm)
 	l.do(access(firm, seat(0), meter.Access{Kind: meter.AccessUnlimited}))
 	all := firstTopUp + allowance
-	l.do(reserve(firm, seat(0), "held", all, 200*time.Millisecond))
+	l.do(reserve(firm, seat(0), "held", all, time.Second))
 	turn := reserve(firm, seat(0), "waits", all, time.Hour)
 	turn.Minimum = all
 	refused := 0

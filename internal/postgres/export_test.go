@@ -57,7 +57,7 @@ func (s *Session) Ahead() bool { return s.loaded.ahead }
 
 // Remember makes a session remember states as if it had just saved them.
 func (s *Session) Remember(states map[string]*meter.State) {
-	s.loaded = newLoader(s.store, nil, newTerms())
+	s.loaded = newLoader(s.store, nil)
 	w := newSaver(states)
 	w.organizations()
 	s.remember(states, w.written)

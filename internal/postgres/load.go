@@ -120,10 +120,11 @@ type loader struct {
 	books map[meter.BookVersion]meter.PriceBook
 }
 
-func newLoader(s *Store, organizations []string, t terms) *loader {
+func newLoader(s *Store, organizations []string) *loader {
 	l := &loader{
 		store: s, organizations: organizations, states: make(map[string]*meter.State, len(organizations)),
-		writers: make(map[string]uint32, len(organizations)), books: map[meter.BookVersion]meter.PriceBook{}, terms: t,
+		writers: make(map[string]uint32, len(organizations)), books: map[meter.BookVersion]meter.PriceBook{},
+		terms: terms{map[string]meter.Plan{}, map[string]uint32{}, map[string]int64{}},
 	}
 	for _, id := range organizations {
 		s := meter.NewState(id, time.Time{})

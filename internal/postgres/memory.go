@@ -5,7 +5,8 @@ import "github.com/spillway-metering/spillway/internal/meter"
 // memory is what a session remembers of organizations, so that batch after batch need not load the same rows. Whoever writes
 // a member or a reservation also writes the organization's row, in the same transaction and under its lock; so as long as
 // the transaction that wrote that row last is the one that was remembered with them, what is remembered is what a load would
-// find, whichever servers there are. A load asks for that under the lock, and loads what it finds to be remembered wrongly.
+// find, whichever servers there are. A load asks for that under the lock, and loads what it finds to be remembered wrongly;
+// a batch that was decided by memory alone confirms it there (ahead.go).
 type memory struct {
 	organizations map[string]*remembered
 	bytes         int
@@ -19,10 +20,6 @@ type terms struct {
 	plans       map[string]meter.Plan
 	planWriters map[string]uint32 // The transactions that wrote the plans last.
 	versions    map[string]int64
-}
-
-func newTerms() terms {
-	return terms{map[string]meter.Plan{}, map[string]uint32{}, map[string]int64{}}
 }
 
 // remembered is what there is of one organization.

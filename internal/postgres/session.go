@@ -70,7 +70,7 @@ func (s *Session) Load(ctx context.Context, organizations []string, n meter.Need
 		s.loaded = l
 		return l.states, fault(l.openBooks(ctx))
 	}
-	l := newLoader(s.store, organizations, newTerms())
+	l := newLoader(s.store, organizations)
 	s.loaded = l
 	s.discardOutgrown(&l.batch)
 	l.queue(n, s.met, &s.memory)
