@@ -111,7 +111,8 @@ func TestAStaleBatchIsDecidedAgain(t *testing.T) {
 	bubble(t, lane.Config{Attempts: 1}, func(r *rig) {
 		stale := 2
 		r.fake.save = func() error {
-			if stale--; stale >= 0 {
+			if stale > 0 {
+				stale--
 				return &meter.Refusal{Reason: meter.Unavailable, Cause: fmt.Errorf("confirm: %w", meter.ErrStale)}
 			}
 			return nil
