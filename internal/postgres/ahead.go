@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -107,11 +108,19 @@ func (l *loader) queueConfirm(batch *pgx.Batch) {
 	})
 	batch.Queue(l.store.sql.confirm, organizations, writers, plans, planWriters, books, versions,
 		column(refused, func(k meter.Key) string { return k.OrganizationID }),
-		column(refused, func(k meter.Key) string { return k.ID }), l.now, mostAgo).Query(l.readConfirmed)
+		column(refused, func(k meter.Key) string { return k.ID }), l.now, mostAgo)
 }
 
-func (l *loader) readConfirmed(rows pgx.Rows) error {
-	return each(rows, func() error { return rows.Scan(&l.transaction, nil) })
+// readConfirmed reads the rows that a save answers: a locked organization has no values, and what confirms has two.
+func (l *loader) readConfirmed(row [][]byte) error {
+	switch {
+	case len(row) == 0:
+	case len(row) == 2 && len(row[0]) == 4:
+		l.transaction = binary.BigEndian.Uint32(row[0])
+	default:
+		return &unreadable{fmt.Errorf("a save answered %x", row)}
+	}
+	return nil
 }
 
 // columns are the keys and the values of a map.

@@ -15,12 +15,13 @@ const abandonTimeout = 2 * time.Second
 // Session is one lane's connection. It has at most one transaction in flight and is not safe for concurrent use. It
 // connects when it is first used, and again after the connection was lost.
 type Session struct {
-	store   *Store
-	conn    *pgx.Conn
-	met     acquaintance
-	memory  memory
-	loaded  *loader // What the batch in flight began with.
-	batches int     // Since it connected, or since a batch failed.
+	store    *Store
+	conn     *pgx.Conn
+	exchange exchange
+	met      acquaintance
+	memory   memory
+	loaded   *loader // What the batch in flight began with.
+	batches  int     // Since it connected, or since a batch failed.
 }
 
 // replanBatches bounds how many batches go by the same plans. Planning all of a batch's statements costs about as much as a
@@ -125,7 +126,7 @@ func (s *Session) Save(ctx context.Context, states map[string]*meter.State) erro
 	}
 	w.queue()
 	w.batch.Queue("commit")
-	if err := s.send(ctx, &w.batch); err != nil {
+	if err := s.save(ctx, &w.batch); err != nil {
 		return s.refuted(err)
 	}
 	s.remember(states, w.written)
@@ -143,14 +144,28 @@ func (s *Session) remember(states map[string]*meter.State, written []*meter.Orga
 	}
 }
 
-// send is one round trip. It is bounded by the context's deadline, set on the connection itself: a context that can end
-// would cost a goroutine to watch it.
+// send is the round trip of a load.
 func (s *Session) send(ctx context.Context, batch *pgx.Batch) error {
-	deadline, _ := ctx.Deadline()
-	if err := s.conn.PgConn().Conn().SetDeadline(deadline); err != nil {
+	ctx, err := s.bounded(ctx)
+	if err != nil {
 		return err
 	}
-	return s.conn.SendBatch(context.WithoutCancel(ctx), batch).Close()
+	return s.conn.SendBatch(ctx, batch).Close()
+}
+
+// save is that of a save.
+func (s *Session) save(ctx context.Context, batch *pgx.Batch) error {
+	ctx, err := s.bounded(ctx)
+	if err != nil {
+		return err
+	}
+	return s.exchange.do(ctx, batch, s.loaded.readConfirmed)
+}
+
+// bounded sets a context's deadline on the connection itself: a context that can end would cost a goroutine to watch it.
+func (s *Session) bounded(ctx context.Context) (context.Context, error) {
+	deadline, _ := ctx.Deadline()
+	return context.WithoutCancel(ctx), s.conn.PgConn().Conn().SetDeadline(deadline)
 }
 
 // Abandon ends a transaction that failed, and the connection with it if that does not go well. The next batch goes by new
@@ -194,6 +209,6 @@ func (s *Session) connect(ctx context.Context) error {
 	}
 	writeArrays(conn.TypeMap())
 	s.store.config.Foreground(conn.PgConn().PID())
-	s.conn, s.batches, s.memory = conn, 0, memory{} // Another database may number its transactions alike.
+	s.conn, s.exchange.conn, s.batches, s.memory = conn, conn, 0, memory{} // Another database may number its transactions alike.
 	return nil
 }
