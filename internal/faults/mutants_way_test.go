@@ -56,7 +56,7 @@ var mutantsOfWay = []mutant{
 	},
 	{
 		name: "memory not confirmed", breaks: "a lane decides by what it remembers, and writes that without a lock or another look",
-		file: "internal/postgres/session.go", edits: []edit{{"l.queueConfirm(&w.batch)", "w.batch.Queue(\"begin\")"}},
+		file: "internal/postgres/session.go", edits: []edit{{"l.queueConfirm(&w.batch)", ""}},
 	},
 	{
 		name: "seat written alone", breaks: "a turn that the pool does not feel is not told to the other servers' memories",

@@ -13,17 +13,19 @@ import (
 )
 
 // A batch of turns whose seats and open turns are all remembered is decided before its transaction begins, which then is one
-// round trip: lock, confirm that all it was decided by is still so, write, commit. Whoever sends again what was reserved
-// before, whatever another server wrote, a new plan or price book, a clock that was set: the statement that confirms fails,
-// or the key that is there already makes an insert fail, nothing is written, and the batch is carried again by what there is.
-const (
-	lockConfirmed = `SELECT FROM organization o WHERE o.organization_id = ANY($1::text[]) ORDER BY o.organization_id
-		FOR NO KEY UPDATE`
-
-	// confirmMemory divides by zero unless everything is as it is remembered: SQL has no other way to fail.
-	confirmMemory = `SELECT pg_current_xact_id()::xid, 1 / coalesce((
-			(SELECT count(*) FROM unnest($1::text[], $2::xid[]) AS k (organization_id, writer)
-				JOIN organization o ON o.organization_id = k.organization_id WHERE o.xmin = k.writer) = cardinality($1)
+// round trip: lock, confirm that all it was decided by is still so, write. What is sent together is one transaction, so there
+// is no BEGIN, and the end of it is the COMMIT. Whoever sends again what was reserved before, whatever another server wrote,
+// a new plan or price book, a clock that was set: the statement that confirms fails, or the key that is there already makes
+// an insert fail, nothing is written, and the batch is carried again by what there is.
+//
+// confirmMemory divides by zero unless everything is as it is remembered: SQL has no other way to fail. It sees what was
+// committed before it waited for a lock, but for the rows that it locks: those it sees as they are then. If nobody else wrote
+// an organization, nothing else of it has changed, and plans and price books may be taken as they were when the batch came.
+const confirmMemory = `WITH locked AS MATERIALIZED (
+		SELECT o.organization_id, o.xmin AS writer FROM organization o
+		WHERE o.organization_id = ANY($1::text[]) ORDER BY o.organization_id FOR NO KEY UPDATE)
+	SELECT pg_current_xact_id()::xid, 1 / coalesce((
+			c.unchanged = cardinality($1)
 			AND (SELECT count(*) FROM unnest($3::text[], $4::xid[]) AS k (plan_id, writer)
 				JOIN plan p ON p.plan_id = k.plan_id WHERE p.xmin = k.writer) = cardinality($3)
 			AND (SELECT count(*) FROM unnest($5::text[], $6::bigint[]) AS k (price_book_id, version)
@@ -33,8 +35,9 @@ const (
 				WHERE (SELECT r.reservation_id FROM reservation r
 					WHERE r.organization_id = k.organization_id AND r.request_id = k.request_id) IS NOT NULL)
 			AND $9::timestamptz BETWEEN c.now - $10::interval AND c.now)::int, 0)
-		FROM (SELECT {now} AS now) c`
-)
+	FROM (
+		SELECT (SELECT count(*) FROM unnest($1::text[], $2::xid[]) AS k (organization_id, writer)
+			JOIN locked l USING (organization_id) WHERE l.writer = k.writer) AS unchanged, {now} AS now) c`
 
 const (
 	// mostBehind is how far the time of a batch that is not loaded may be behind the database's, by what the session knows.
@@ -97,8 +100,6 @@ func (l *loader) remind(id string, m *memory) bool {
 
 // queueConfirm adds what opens the transaction of a batch that was decided by memory.
 func (l *loader) queueConfirm(batch *pgx.Batch) {
-	batch.Queue("begin")
-	batch.Queue(lockConfirmed, l.organizations)
 	organizations, writers := columns(l.writers)
 	plans, planWriters := columns(l.planWriters)
 	books, versions := columns(l.versions)
@@ -111,15 +112,12 @@ func (l *loader) queueConfirm(batch *pgx.Batch) {
 		column(refused, func(k meter.Key) string { return k.ID }), l.now, mostAgo)
 }
 
-// readConfirmed reads the rows that a save answers: a locked organization has no values, and what confirms has two.
+// readConfirmed reads the only row that a save answers.
 func (l *loader) readConfirmed(row [][]byte) error {
-	switch {
-	case len(row) == 0:
-	case len(row) == 2 && len(row[0]) == 4:
-		l.transaction = binary.BigEndian.Uint32(row[0])
-	default:
+	if len(row) != 2 || len(row[0]) != 4 {
 		return &unreadable{fmt.Errorf("a save answered %x", row)}
 	}
+	l.transaction = binary.BigEndian.Uint32(row[0])
 	return nil
 }
 

@@ -3,7 +3,6 @@ package postgres
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +15,7 @@ import (
 // was committed: pgx has the server describe each statement that answers no rows, and grows its buffers anew each time.
 type exchange struct {
 	conn       *pgx.Conn
+	cut        bool   // Whether the line was.
 	messages   []byte // What is sent. This and what follows is kept for its memory.
 	values     []byte // The parameters of one statement,
 	parameters [][]byte
@@ -27,21 +27,24 @@ const mostKept = 1 << 20
 // binaryFormat is that of all parameters and results.
 var binaryFormat = []int16{pgtype.BinaryFormatCode}
 
-// do has the server carry out statements in turn. The first that fails ends them all, and its *pgconn.PgError is the answer.
-// read is given every row. After any other error the line is cut: what it still carries is nobody's answer.
+// do has the server carry out statements in turn: as one transaction, unless one is open. The first that fails ends them all,
+// and its *pgconn.PgError is the answer. read is given every row. Where the answer does not come whole, the line is cut: what
+// it still carries is nobody's.
 func (x *exchange) do(ctx context.Context, batch *pgx.Batch, read func(row [][]byte) error) error {
 	if err := x.encode(ctx, batch); err != nil {
 		return err
 	}
-	_, err := x.conn.PgConn().Conn().Write(x.messages) // The answers are too short to fill the line the other way.
+	line := x.conn.PgConn().Conn()
+	_, err := line.Write(x.messages) // The answers are too short to fill the line the other way.
+	var refused error
 	if err == nil {
-		err = x.answer(read)
+		refused, err = x.answer(read)
 	}
-	var refused *pgconn.PgError
-	if err != nil && !errors.As(err, &refused) {
-		_ = x.conn.PgConn().Conn().Close()
+	if err != nil {
+		x.cut = true
+		_ = line.Close()
 	}
-	return err
+	return cmp.Or(refused, err)
 }
 
 // encode writes the messages, and prepares the statements that the connection has not met.
@@ -90,22 +93,22 @@ func (x *exchange) bind(statement *pgconn.StatementDescription, arguments []any)
 	return err
 }
 
-// answer reads all that the server has to say.
-func (x *exchange) answer(read func(row [][]byte) error) (refused error) {
+// answer reads all that the server has to say: why it refused a statement, if it did, or why that cannot be told.
+func (x *exchange) answer(read func(row [][]byte) error) (refused, err error) {
 	for {
 		message, err := x.conn.PgConn().Frontend().Receive()
 		if err != nil {
-			return cmp.Or(refused, err)
+			return refused, err
 		}
 		switch m := message.(type) {
 		case *pgproto3.DataRow:
 			if err := read(m.Values); err != nil {
-				return err
+				return refused, err
 			}
 		case *pgproto3.ErrorResponse:
-			refused = cmp.Or(refused, error(pgconn.ErrorResponseToPgError(m)))
+			refused = pgconn.ErrorResponseToPgError(m)
 		case *pgproto3.ReadyForQuery:
-			return refused
+			return refused, nil
 		}
 	}
 }

@@ -73,7 +73,6 @@ func (r *Roller) InChunksOf(rows int64) *Roller {
 func (s *Store) LoadStatements() map[string]string {
 	return map[string]string{
 		"lockOrganizations":  lockOrganizations,
-		"lockConfirmed":      lockConfirmed,
 		"confirmMemory":      s.sql.confirm,
 		"loadPlans":          loadPlans,
 		"loadBookVersions":   loadBookVersions,

@@ -125,7 +125,9 @@ func (s *Session) Save(ctx context.Context, states map[string]*meter.State) erro
 		l.queueConfirm(&w.batch)
 	}
 	w.queue()
-	w.batch.Queue("commit")
+	if !l.ahead {
+		w.batch.Queue("commit")
+	}
 	if err := s.save(ctx, &w.batch); err != nil {
 		return s.refuted(err)
 	}
@@ -165,21 +167,26 @@ func (s *Session) save(ctx context.Context, batch *pgx.Batch) error {
 // bounded sets a context's deadline on the connection itself: a context that can end would cost a goroutine to watch it.
 func (s *Session) bounded(ctx context.Context) (context.Context, error) {
 	deadline, _ := ctx.Deadline()
-	return context.WithoutCancel(ctx), s.conn.PgConn().Conn().SetDeadline(deadline)
+	err := s.conn.PgConn().Conn().SetDeadline(deadline)
+	s.exchange.cut = s.exchange.cut || err != nil
+	return context.WithoutCancel(ctx), err
 }
 
 // Abandon ends a transaction that failed, and the connection with it if that does not go well. The next batch goes by new
-// plans: the old ones may be why this one took too long. It keeps them where what failed was decided by memory.
+// plans: the old ones may be why this one took too long. It keeps them where what failed was decided by memory, which has
+// ended by itself.
 func (s *Session) Abandon() {
 	if s.conn == nil {
 		return
 	}
-	if s.loaded == nil || !s.loaded.ahead {
-		s.batches = 0
+	if s.loaded != nil && s.loaded.ahead && !s.exchange.cut && !s.conn.IsClosed() {
+		return
 	}
+	s.batches = 0
 	ctx, cancel := context.WithTimeout(context.Background(), abandonTimeout)
 	defer cancel()
 	if !s.conn.IsClosed() {
+		// Where the line was cut this fails, and pgx has the server end what it is still at.
 		if _, err := s.conn.Exec(ctx, "rollback"); err == nil {
 			return
 		}
@@ -209,6 +216,6 @@ func (s *Session) connect(ctx context.Context) error {
 	}
 	writeArrays(conn.TypeMap())
 	s.store.config.Foreground(conn.PgConn().PID())
-	s.conn, s.exchange.conn, s.batches, s.memory = conn, conn, 0, memory{} // Another database may number its transactions alike.
+	s.conn, s.exchange, s.batches, s.memory = conn, exchange{conn: conn}, 0, memory{} // Another database may number its transactions alike.
 	return nil
 }
