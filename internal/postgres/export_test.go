@@ -165,3 +165,8 @@ func ReadClock(told time.Time, ago, took time.Duration, other time.Time, otherTo
 	c := clock{told, time.Now().Add(-ago), took}
 	return c.better(clock{other, time.Now(), otherTook}).read()
 }
+
+// MostKept bounds the bytes that an exchange keeps for the next one, and Kept is how many it does.
+const MostKept = mostKept
+
+func (s *Session) Kept() int { return cap(s.exchange.messages) + cap(s.exchange.values) }
