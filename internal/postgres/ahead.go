@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,7 +27,7 @@ const confirmMemory = `WITH locked AS MATERIALIZED (
 		SELECT o.organization_id, o.xmin AS writer FROM organization o
 		WHERE o.organization_id = ANY($1::text[]) ORDER BY o.organization_id FOR NO KEY UPDATE)
 	SELECT pg_current_xact_id()::xid, 1 / coalesce((
-			c.unchanged = cardinality($1)
+			c.writers = $2::xid[]
 			AND (SELECT count(*) FROM unnest($3::text[], $4::xid[]) AS k (plan_id, writer)
 				JOIN plan p ON p.plan_id = k.plan_id WHERE p.xmin = k.writer) = cardinality($3)
 			AND (SELECT count(*) FROM unnest($5::text[], $6::bigint[]) AS k (price_book_id, version)
@@ -35,9 +37,7 @@ const confirmMemory = `WITH locked AS MATERIALIZED (
 				WHERE (SELECT r.reservation_id FROM reservation r
 					WHERE r.organization_id = k.organization_id AND r.request_id = k.request_id) IS NOT NULL)
 			AND $9::timestamptz BETWEEN c.now - $10::interval AND c.now)::int, 0)
-	FROM (
-		SELECT (SELECT count(*) FROM unnest($1::text[], $2::xid[]) AS k (organization_id, writer)
-			JOIN locked l USING (organization_id) WHERE l.writer = k.writer) AS unchanged, {now} AS now) c`
+	FROM (SELECT (SELECT array_agg(l.writer) FROM locked l) AS writers, {now} AS now) c`
 
 const (
 	// mostBehind is how far the time of a batch that is not loaded may be behind the database's, by what the session knows.
@@ -100,7 +100,8 @@ func (l *loader) remind(id string, m *memory) bool {
 
 // queueConfirm adds what opens the transaction of a batch that was decided by memory.
 func (l *loader) queueConfirm(batch *pgx.Batch) {
-	organizations, writers := columns(l.writers)
+	organizations := slices.Sorted(maps.Keys(l.writers)) // As they are locked.
+	writers := column(organizations, func(id string) uint32 { return l.writers[id] })
 	plans, planWriters := columns(l.planWriters)
 	books, versions := columns(l.versions)
 	_, refused := apart(l.requests, func(k meter.Key) bool {
