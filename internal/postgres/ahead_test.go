@@ -127,3 +127,35 @@ func TestALapsedHoldIsLookedFor(t *testing.T) {
 		t.Error("while it was held, nothing was decided by memory")
 	}
 }
+
+// TestOrganizationsAreConfirmedTogether in whatever order they come, and each of them is.
+func TestOrganizationsAreConfirmedTogether(t *testing.T) {
+	t.Parallel()
+	store := openAt(t, postgres.Config{URL: server.Database(t)})
+	firms := []string{"b", "_c", "B", "a:1", "a", "Z"}
+	other := found(t, store, firms...)
+	turns := func() (commands []meter.Command) {
+		for _, id := range firms {
+			commands = append(commands, reserve(id, seat(0), newRequest(), 1, time.Hour))
+		}
+		return commands
+	}
+	for _, id := range firms {
+		l := newLane(t, store)
+		l.do(turns()...)
+		for _, turn := range turns() {
+			l.do(turn) // Each organization was then written by a transaction of its own.
+		}
+		l.Trust(true)
+		l.do(turns()...)
+		if !l.Ahead() || !l.Trusts() {
+			t.Errorf("before %s is written, decided by memory: %t, and rightly: %t", id, l.Ahead(), l.Trusts())
+		}
+		other.do(topUp(id, newRequest(), 1))
+		l.Trust(true)
+		l.do(turns()...)
+		if l.Ahead() || l.Trusts() {
+			t.Errorf("after another server wrote %s nothing was amiss", id)
+		}
+	}
+}

@@ -155,7 +155,7 @@ func (s *Session) send(ctx context.Context, batch *pgx.Batch) error {
 	return s.conn.SendBatch(ctx, batch).Close()
 }
 
-// save is that of a save.
+// save is the round trip of a save.
 func (s *Session) save(ctx context.Context, batch *pgx.Batch) error {
 	ctx, err := s.bounded(ctx)
 	if err != nil {
