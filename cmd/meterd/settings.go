@@ -38,7 +38,8 @@ type settings struct {
 	QueueAge    time.Duration `env:"METER_QUEUE_AGE" default:"3s" help:"Longest wait for a lane; those who waited longer are told to come again (${default})."`
 
 	DefaultDeadline   time.Duration `env:"METER_DEFAULT_DEADLINE" default:"10s" help:"Deadline of a call whose caller gives none (${default})."`
-	CallerRate        int           `env:"METER_CALLER_RATE" default:"20000" help:"Most calls a second of one caller; more are told to come again; 0: no bound (${default})."`
+	CallerRate        int           `env:"METER_CALLER_RATE" default:"100000" help:"Most calls a second of one caller; more are told to come again; 0: no bound (${default})."`
+	MemberRate        int           `env:"METER_MEMBER_RATE" default:"1000" help:"The same of one owner, admin or member of an organization; 0: as any caller (${default})."`
 	CallerConcurrency int           `env:"METER_CALLER_CONCURRENCY" default:"4096" help:"Most calls of one caller at a time; more are told to come again; 0: no bound (${default})."`
 	Reflection        bool          `env:"METER_REFLECTION" default:"true" negatable:"" help:"Let callers ask for the contract, as grpcurl does (${default})."`
 	DrainTimeout      time.Duration `env:"METER_DRAIN_TIMEOUT" default:"15s" help:"How long running calls may go on once meterd is told to stop (${default})."`
@@ -82,8 +83,8 @@ func (s *settings) Validate() error {
 			return fmt.Errorf("%s must be at least 1, not %d", name, n)
 		}
 	}
-	if s.CallerRate < 0 || s.CallerConcurrency < 0 {
-		return errors.New("--caller-rate and --caller-concurrency must not be negative")
+	if s.CallerRate < 0 || s.MemberRate < 0 || s.CallerConcurrency < 0 {
+		return errors.New("--caller-rate, --member-rate and --caller-concurrency must not be negative")
 	}
 	for name, d := range map[string]time.Duration{
 		"--queue-age": s.QueueAge, "--default-deadline": s.DefaultDeadline,
@@ -106,7 +107,8 @@ func (s *settings) server() server.Config {
 		DatabaseURL: s.DatabaseURL, DataDir: s.DataDir, PostgresBin: s.PostgresBin,
 		Dev: s.Dev, Identity: s.identity.server(), SignIn: s.signIn.server(),
 		Lanes: s.Lanes, MaxBatch: s.MaxBatch, QueueLength: s.QueueLength, QueueAge: s.QueueAge,
-		CallerRate: s.CallerRate, CallerConcurrency: s.CallerConcurrency, NoReflection: !s.Reflection,
+		CallerLimits:    server.CallerLimits{Rate: s.CallerRate, MemberRate: s.MemberRate, Concurrency: s.CallerConcurrency},
+		NoReflection:    !s.Reflection,
 		DefaultDeadline: s.DefaultDeadline, DrainTimeout: s.DrainTimeout, SweepInterval: s.SweepInterval,
 		RollUpInterval: s.RollUpInterval,
 	}

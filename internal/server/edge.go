@@ -53,8 +53,8 @@ type EdgeConfig struct {
 	TLS *tls.Config
 	// DefaultDeadline is how long a call may take if its caller gives no deadline.
 	DefaultDeadline time.Duration
-	// CallerRate is how many calls a second one caller may make, and CallerConcurrency how many at a time; 0: no bound.
-	CallerRate, CallerConcurrency int
+	// CallerLimits are how many calls one caller may make.
+	CallerLimits CallerLimits
 	// Reflection is whether the contract can be asked for.
 	Reflection bool
 }
@@ -90,7 +90,7 @@ func NewEdge(config EdgeConfig) (*Edge, error) {
 	}
 	e := &Edge{
 		health: health.NewServer(), metrics: config.Metrics, validator: validator, callers: config.Authenticator,
-		limits:  newCallerLimits(config.CallerRate, config.CallerConcurrency),
+		limits:  newCallerLimits(config.CallerLimits),
 		callLog: newCallLog(config.Logger),
 		denials: newDenials(config.Services.Writer, config.Logger),
 		door:    newDoor(config.Metrics.Refused, config.Logger),

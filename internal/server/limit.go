@@ -16,13 +16,32 @@ import (
 // and begin anew.
 const callersKept = 10_000
 
-// callerLimits bound what one caller may ask of a server, so that one that runs wild does not keep others from it.
+// CallerLimits bound what one caller may ask of a server, so that one that runs wild does not keep others from it.
+type CallerLimits struct {
+	Rate        int // Calls a second of one caller; 0: no bound. As many may come at once as in a second.
+	MemberRate  int // The same of one who belongs to an organization: owner, admin or member; 0: that of any caller.
+	Concurrency int // Calls of one caller at a time; 0: no bound.
+}
+
+// rateOf is how many calls a second one caller of a role may make; 0: no bound.
+func (l CallerLimits) rateOf(role auth.Role) rate.Limit {
+	if role.Bound() && l.MemberRate > 0 {
+		return rate.Limit(l.MemberRate)
+	}
+	return rate.Limit(l.Rate)
+}
+
 type callerLimits struct {
-	perSecond  rate.Limit // Calls a second; 0: no bound. As many may come at once as in a second.
-	concurrent int        // Calls at a time; 0: no bound.
+	CallerLimits
 
 	mu      sync.Mutex
-	callers map[string]*callerUse
+	callers map[callerKey]*callerUse
+}
+
+// callerKey tells callers apart.
+type callerKey struct {
+	role            auth.Role
+	issuer, subject string
 }
 
 type callerUse struct {
@@ -30,8 +49,8 @@ type callerUse struct {
 	running int
 }
 
-func newCallerLimits(perSecond, concurrent int) *callerLimits {
-	return &callerLimits{perSecond: rate.Limit(perSecond), concurrent: concurrent, callers: map[string]*callerUse{}}
+func newCallerLimits(l CallerLimits) *callerLimits {
+	return &callerLimits{CallerLimits: l, callers: map[callerKey]*callerUse{}}
 }
 
 // unary refuses a call beyond its caller's limits at once. It belongs after the interceptor that tells who calls; calls
@@ -41,7 +60,7 @@ func (l *callerLimits) unary(ctx context.Context, req any, _ *grpc.UnaryServerIn
 	if id.Role == 0 {
 		return handler(ctx, req)
 	}
-	use, wait := l.enter(id.Issuer + " " + id.Subject)
+	use, wait := l.enter(callerKey{id.Role, id.Issuer, id.Subject})
 	if use == nil {
 		return nil, rpc.RateLimited(wait)
 	}
@@ -50,20 +69,21 @@ func (l *callerLimits) unary(ctx context.Context, req any, _ *grpc.UnaryServerIn
 }
 
 // enter counts a call of a caller; nil: it is one too many, and may come again after the wait.
-func (l *callerLimits) enter(caller string) (use *callerUse, wait time.Duration) {
+func (l *callerLimits) enter(caller callerKey) (use *callerUse, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	use = l.callers[caller]
 	if use == nil {
 		l.forgetIdle()
-		use = &callerUse{limiter: rate.NewLimiter(l.perSecond, int(l.perSecond))}
+		perSecond := l.rateOf(caller.role)
+		use = &callerUse{limiter: rate.NewLimiter(perSecond, int(perSecond))}
 		l.callers[caller] = use
 	}
 	switch {
-	case l.concurrent > 0 && use.running >= l.concurrent:
+	case l.Concurrency > 0 && use.running >= l.Concurrency:
 		return nil, time.Second
-	case l.perSecond > 0 && !use.limiter.Allow():
-		return nil, time.Duration(float64(time.Second)/float64(l.perSecond)).Truncate(time.Microsecond) + time.Millisecond
+	case use.limiter.Limit() > 0 && !use.limiter.Allow():
+		return nil, time.Duration(float64(time.Second)/float64(use.limiter.Limit())).Truncate(time.Microsecond) + time.Millisecond
 	}
 	use.running++
 	return use, 0

@@ -32,17 +32,16 @@ type Config struct {
 	SignIn      SignIn
 	BuyMoreURL  string // Where an organization buys more for its pool; empty: nowhere.
 
-	Lanes             int           // Transactions in flight at a time.
-	MaxBatch          int           // Commands in one transaction, at most.
-	QueueLength       int           // Commands that wait for one lane, at most.
-	QueueAge          time.Duration // How long a command waits, at most.
-	DefaultDeadline   time.Duration // Of a call whose caller gives none.
-	CallerRate        int           // Calls a second of one caller, at most; 0: no bound.
-	CallerConcurrency int           // Calls of one caller at a time, at most; 0: no bound.
-	NoReflection      bool          // Whether the contract cannot be asked for.
-	DrainTimeout      time.Duration // How long calls may still run once the server is told to stop.
-	SweepInterval     time.Duration // How often expired holds are looked for.
-	RollUpInterval    time.Duration // How often usage is rolled up.
+	Lanes           int           // Transactions in flight at a time.
+	MaxBatch        int           // Commands in one transaction, at most.
+	QueueLength     int           // Commands that wait for one lane, at most.
+	QueueAge        time.Duration // How long a command waits, at most.
+	DefaultDeadline time.Duration // Of a call whose caller gives none.
+	CallerLimits    CallerLimits
+	NoReflection    bool          // Whether the contract cannot be asked for.
+	DrainTimeout    time.Duration // How long calls may still run once the server is told to stop.
+	SweepInterval   time.Duration // How often expired holds are looked for.
+	RollUpInterval  time.Duration // How often usage is rolled up.
 
 	Logger *slog.Logger
 	// Ready is called once, when the server answers calls, with the addresses it listens on.
@@ -249,7 +248,8 @@ func (s *server) openEdge() (err error) {
 		Directory:       s.store,
 		TLS:             s.callers.tls,
 		DefaultDeadline: s.DefaultDeadline,
-		CallerRate:      s.CallerRate, CallerConcurrency: s.CallerConcurrency, Reflection: !s.NoReflection,
+		CallerLimits:    s.CallerLimits,
+		Reflection:      !s.NoReflection,
 	}
 	if s.Dev {
 		config.TestClock = &rpc.TestClock{Clock: s.store, Sweeper: s.sweeper}
