@@ -157,7 +157,7 @@ func (f *firm) loadReservations(s *meter.State, n meter.Needs) {
 	for _, r := range f.reservations {
 		due := s.Due != nil && r.State == meter.Held && !r.ExpiresAt.Before(next) && !r.ExpiresAt.After(s.Now)
 		if due || slices.Contains(ids, r.ID) || slices.Contains(requests, r.RequestID) {
-			s.LoadReservation(r)
+			s.LoadReservation(&r)
 			load(&s.Members, f.members, r.MemberID)
 			if p, ok := f.periods[meter.PeriodKey{MemberID: r.MemberID, Start: r.PeriodStart.UnixMicro()}]; ok {
 				s.LoadPeriod(r.MemberID, p)

@@ -66,8 +66,8 @@ func NewState(id string, now time.Time) *State {
 func (s *State) Entries() []Entry { return s.entries }
 
 // LoadReservation adds a reservation that the store found.
-func (s *State) LoadReservation(r Reservation) {
-	s.Reservations.Load(r.ID, r)
+func (s *State) LoadReservation(r *Reservation) {
+	s.Reservations.Share(r.ID, r)
 	s.Requests[r.RequestID] = r.ID
 }
 

@@ -9,23 +9,27 @@ type Table[K comparable, V any] struct {
 	touched []K
 }
 
+// row is a row before the batch and now. What came from the database is never written to, so it may be shared.
 type row[V any] struct {
-	value  V
 	before *V // As the database has it; nil: it does not.
+	now    *V // The table's own once it is changed.
 	dirty  bool
 }
 
 // Load adds a row as the database has it. A row that is there already stays as it is.
-func (t *Table[K, V]) Load(k K, v V) {
+func (t *Table[K, V]) Load(k K, v V) { t.Share(k, &v) }
+
+// Share is Load of a row that others read, too: the table does not write to it, and nor may they.
+func (t *Table[K, V]) Share(k K, v *V) {
 	if _, ok := t.rows[k]; !ok {
-		t.set(k, &row[V]{value: v, before: &v})
+		t.set(k, &row[V]{before: v, now: v})
 	}
 }
 
 // Get answers a copy of a row.
 func (t *Table[K, V]) Get(k K) (V, bool) {
 	if r, ok := t.rows[k]; ok {
-		return r.value, true
+		return *r.now, true
 	}
 	var none V
 	return none, false
@@ -39,10 +43,10 @@ func (t *Table[K, V]) Put(k K, v V) {
 		t.set(k, r)
 	}
 	if !r.dirty {
-		r.dirty = true
+		r.dirty, r.now = true, new(V)
 		t.touched = append(t.touched, k)
 	}
-	r.value = v
+	*r.now = v
 }
 
 // Each calls f with each row that the batch added or changed, and with the row as it was before the batch: nil if the
@@ -50,7 +54,7 @@ func (t *Table[K, V]) Put(k K, v V) {
 func (t *Table[K, V]) Each(f func(k K, before, v *V)) {
 	for _, k := range t.touched {
 		r := t.rows[k]
-		f(k, r.before, &r.value)
+		f(k, r.before, r.now)
 	}
 }
 
@@ -61,7 +65,7 @@ func (t *Table[K, V]) Row(k K) (before, v *V, ok bool) {
 	if !ok {
 		return nil, nil, false
 	}
-	return r.before, &r.value, true
+	return r.before, r.now, true
 }
 
 // Changed says whether the batch added or changed a row.
@@ -71,7 +75,7 @@ func (t *Table[K, V]) Changed() bool { return len(t.touched) > 0 }
 func (t *Table[K, V]) All() iter.Seq2[K, *V] {
 	return func(yield func(K, *V) bool) {
 		for k, r := range t.rows {
-			if !yield(k, &r.value) {
+			if !yield(k, r.now) {
 				return
 			}
 		}

@@ -127,7 +127,7 @@ func TestTableAnswersCopies(t *testing.T) {
 func TestLoadReservation(t *testing.T) {
 	s := meter.NewState("acme", moment(t, "2026-02-10T12:00:00Z"))
 	r := meter.Reservation{ID: uuidOf("r1"), RequestID: "r1", State: meter.Held}
-	s.LoadReservation(r)
+	s.LoadReservation(&r)
 	if got, ok := s.Reservations.Get(r.ID); !ok || !reflect.DeepEqual(got, r) {
 		t.Errorf("by id: %+v %t", got, ok)
 	}

@@ -144,8 +144,8 @@ func (l *loader) queue(n meter.Needs, met acquaintance, m *memory) {
 	l.queueBooks(slices.Concat(met.books, n.PriceBooks))
 	var members []meter.Key
 	var turns []meter.IDKey
-	l.members, members = apart(distinct(n.Members), func(k meter.Key) bool { _, known := m.member(k); return known })
-	l.turns, turns = apart(distinct(n.Reservations), func(k meter.IDKey) bool { _, _, known := m.turn(k); return known })
+	l.members, members = apart(distinct(n.Members), func(k meter.Key) bool { return m.member(k) != nil })
+	l.turns, turns = apart(distinct(n.Reservations), func(k meter.IDKey) bool { r, _ := m.turn(k); return r != nil })
 	l.queueTurns(turns, distinct(n.ReserveRequests), l.organizations)
 	l.queueKeys(loadMembers, members, l.readMembers)
 	l.queueKeys(loadOtherMembers, n.OtherMembers, l.readOtherMembers)
@@ -163,16 +163,16 @@ func (l *loader) queue(n meter.Needs, met acquaintance, m *memory) {
 func (l *loader) recall(m *memory) (members []meter.Key, turns []meter.IDKey) {
 	m.check(l.writers)
 	for _, k := range l.members {
-		if seat, known := m.member(k); known {
-			l.states[k.OrganizationID].Members.Load(k.ID, seat)
+		if seat := m.member(k); seat != nil {
+			l.states[k.OrganizationID].Members.Share(k.ID, seat)
 		} else {
 			members = append(members, k)
 		}
 	}
 	for _, k := range l.turns {
-		r, seat, known := m.turn(k)
-		if known && seat.Period.Start.Equal(r.PeriodStart) {
-			l.states[k.OrganizationID].Members.Load(seat.ID, seat)
+		r, seat := m.turn(k)
+		if r != nil && seat.Period.Start.Equal(r.PeriodStart) {
+			l.states[k.OrganizationID].Members.Share(seat.ID, seat)
 			l.loadReservation(k.OrganizationID, r)
 		} else {
 			turns = append(turns, k)

@@ -83,8 +83,8 @@ func (l *loader) readTurns(rows pgx.Rows) error {
 		if err := rows.Scan(targets...); err != nil {
 			return err
 		}
-		s := l.states[organization]
-		l.loadReservation(organization, r)
+		s, turn := l.states[organization], r
+		l.loadReservation(organization, &turn)
 		s.Members.Load(m.ID, m)
 		if !p.Start.IsZero() {
 			s.LoadPeriod(m.ID, p)
@@ -93,7 +93,7 @@ func (l *loader) readTurns(rows pgx.Rows) error {
 	})
 }
 
-func (l *loader) loadReservation(organization string, r meter.Reservation) {
+func (l *loader) loadReservation(organization string, r *meter.Reservation) {
 	l.states[organization].LoadReservation(r)
 	if r.Book.Version > 0 {
 		l.books[r.Book] = nil

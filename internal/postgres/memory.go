@@ -22,12 +22,12 @@ type terms struct {
 	versions    map[string]int64
 }
 
-// remembered is what there is of one organization.
+// remembered is what there is of one organization. Its rows are shared with the states of batches, so they are not written to.
 type remembered struct {
 	writer  uint32 // The transaction that wrote its row last.
 	row     meter.Organization
-	members map[string]meter.Member
-	turns   map[meter.UUID]meter.Reservation // Open ones.
+	members map[string]*meter.Member
+	turns   map[meter.UUID]*meter.Reservation // Open ones.
 	bytes   int
 	strange int // For how many batches nothing is remembered.
 }
@@ -38,22 +38,25 @@ const mostRemembered = 32 << 20
 // strangeFor is for how many batches an organization that another server wrote is not remembered.
 const strangeFor = 64
 
-// member is a seat as it is remembered.
-func (m *memory) member(k meter.Key) (meter.Member, bool) {
+// member is a seat as it is remembered; nil: it is not.
+func (m *memory) member(k meter.Key) *meter.Member {
 	if f := m.organizations[k.OrganizationID]; f != nil {
-		seat, known := f.members[k.ID]
-		return seat, known
+		return f.members[k.ID]
 	}
-	return meter.Member{}, false
+	return nil
 }
 
-// turn is an open turn as it is remembered, with its seat; it is not if that is not.
-func (m *memory) turn(k meter.IDKey) (r meter.Reservation, seat meter.Member, known bool) {
-	if f := m.organizations[k.OrganizationID]; f != nil {
-		r = f.turns[k.ID]
-		seat, known = f.members[r.MemberID]
+// turn is an open turn as it is remembered, with its seat; nil: one of both is not.
+func (m *memory) turn(k meter.IDKey) (*meter.Reservation, *meter.Member) {
+	f := m.organizations[k.OrganizationID]
+	if f == nil {
+		return nil, nil
 	}
-	return r, seat, known
+	r := f.turns[k.ID]
+	if r == nil || f.members[r.MemberID] == nil {
+		return nil, nil
+	}
+	return r, f.members[r.MemberID]
 }
 
 // check compares with the transactions that wrote organizations' rows last. Of one that another server wrote since, all is
@@ -77,17 +80,20 @@ func (m *memory) keep(s *meter.State, writer uint32) {
 	f.row, _ = s.Organization.Get(s.ID)
 	m.bytes -= f.bytes
 	for id, seat := range s.Members.All() {
-		f.bytes += sizeOfMember(*seat) - sizeOfMember(f.members[id])
-		f.members[id] = *seat
+		f.bytes += sizeOfMember(seat) - sizeOfMember(f.members[id])
+		f.members[id] = seat
 	}
 	for id, r := range s.Reservations.All() {
 		f.bytes -= sizeOfTurn(f.turns[id])
 		delete(f.turns, id)
 		if r.State == meter.Held {
-			open := *r
-			open.Seen = nil // As a load leaves it out.
-			f.bytes += sizeOfTurn(open)
-			f.turns[id] = open
+			if r.Seen != nil {
+				open := *r
+				open.Seen = nil // As a load leaves it out.
+				r = &open
+			}
+			f.bytes += sizeOfTurn(r)
+			f.turns[id] = r
 		}
 	}
 	m.bytes += f.bytes
@@ -105,7 +111,7 @@ func (m *memory) of(organization string) *remembered {
 		m.bytes += f.bytes
 	}
 	if f.members == nil && f.strange == 0 {
-		f.members, f.turns = map[string]meter.Member{}, map[meter.UUID]meter.Reservation{}
+		f.members, f.turns = map[string]*meter.Member{}, map[meter.UUID]*meter.Reservation{}
 	}
 	return f
 }
@@ -113,15 +119,15 @@ func (m *memory) of(organization string) *remembered {
 // sizeOfRow is about what a row takes beside its text. One that is not there takes nothing.
 const sizeOfRow = 512
 
-func sizeOfMember(m meter.Member) int {
-	if m.ID == "" {
+func sizeOfMember(m *meter.Member) int {
+	if m == nil {
 		return 0
 	}
 	return sizeOfRow + len(m.ID) + len(m.DisplayName) + len(m.Email) + len(m.AvatarURL)
 }
 
-func sizeOfTurn(r meter.Reservation) int {
-	if r.MemberID == "" {
+func sizeOfTurn(r *meter.Reservation) int {
+	if r == nil {
 		return 0
 	}
 	n := sizeOfRow + len(r.MemberID) + len(r.RequestID) + len(r.Turn.Model) + len(r.Turn.ConversationID) + len(r.Turn.TurnID)
