@@ -55,8 +55,8 @@ var mutantsOfWay = []mutant{
 		file: "internal/postgres/load.go", edits: []edit{{"\tm.check(l.writers)\n", ""}},
 	},
 	{
-		name: "memory not confirmed", breaks: "a lane decides by what it remembers, and writes that without a lock or another look",
-		file: "internal/postgres/session.go", edits: []edit{{"l.queueConfirm(&w.batch)", ""}},
+		name: "memory not confirmed", breaks: "a lane decides by what it remembers, and writes that without another look",
+		file: "internal/postgres/save.go", edits: []edit{{"\t\tw.ahead.queueRemembered(w)\n", "\t\tw.batch.Queue(updateOrganizations, hotOrganizations(w.written)...)\n"}},
 	},
 	{
 		name: "seat written alone", breaks: "a turn that the pool does not feel is not told to the other servers' memories",

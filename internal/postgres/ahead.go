@@ -4,40 +4,36 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/spillway-metering/spillway/internal/meter"
 )
 
 // A batch of turns whose seats and open turns are all remembered is decided before its transaction begins, which then is one
-// round trip: lock, confirm that all it was decided by is still so, write. What is sent together is one transaction, so there
+// round trip: write, and confirm that all it was decided by is still so. What is sent together is one transaction, so there
 // is no BEGIN, and the end of it is the COMMIT. Whoever sends again what was reserved before, whatever another server wrote,
 // a new plan or price book, a clock that was set: the statement that confirms fails, or the key that is there already makes
 // an insert fail, nothing is written, and the batch is carried again by what there is.
 //
-// confirmMemory divides by zero unless everything is as it is remembered: SQL has no other way to fail. It sees what was
-// committed before it waited for a lock, but for the rows that it locks: those it sees as they are then. If nobody else wrote
-// an organization, nothing else of it has changed, and plans and price books may be taken as they were when the batch came.
-const confirmMemory = `WITH locked AS MATERIALIZED (
-		SELECT o.organization_id, o.xmin AS writer FROM organization o
-		WHERE o.organization_id = ANY($1::text[]) ORDER BY o.organization_id FOR NO KEY UPDATE)
+// writeRemembered writes organizations, which locks them, and divides by zero unless everything is as it is remembered: SQL has
+// no other way to fail. It sees what was committed before it waited for a lock, but for the rows that it writes: those it sees as
+// they are then, and leaves one alone that another transaction wrote. If nobody else wrote an organization, nothing else of it
+// has changed, and plans and price books may be taken as they were when the batch came.
+const writeRemembered = `WITH written AS (` + updateOrganizations + ` AND o.xmin = ($10::xid[])[v.n] RETURNING 1)
 	SELECT pg_current_xact_id()::xid, 1 / coalesce((
-			c.writers = $2::xid[]
-			AND (SELECT count(*) FROM unnest($3::text[], $4::xid[]) AS k (plan_id, writer)
-				JOIN plan p ON p.plan_id = k.plan_id WHERE p.xmin = k.writer) = cardinality($3)
-			AND (SELECT count(*) FROM unnest($5::text[], $6::bigint[]) AS k (price_book_id, version)
+			c.written = cardinality($1)
+			AND (SELECT count(*) FROM unnest($11::text[], $12::xid[]) AS k (plan_id, writer)
+				JOIN plan p ON p.plan_id = k.plan_id WHERE p.xmin = k.writer) = cardinality($11)
+			AND (SELECT count(*) FROM unnest($13::text[], $14::bigint[]) AS k (price_book_id, version)
 				WHERE k.version = coalesce((
-					SELECT max(b.version) FROM price_book b WHERE b.price_book_id = k.price_book_id), 0)) = cardinality($5)
-			AND NOT EXISTS (SELECT FROM unnest($7::text[], $8::text[]) AS k (organization_id, request_id)
+					SELECT max(b.version) FROM price_book b WHERE b.price_book_id = k.price_book_id), 0)) = cardinality($13)
+			AND NOT EXISTS (SELECT FROM unnest($15::text[], $16::text[]) AS k (organization_id, request_id)
 				WHERE (SELECT r.reservation_id FROM reservation r
 					WHERE r.organization_id = k.organization_id AND r.request_id = k.request_id) IS NOT NULL)
-			AND $9::timestamptz BETWEEN c.now - $10::interval AND c.now)::int, 0)
-	FROM (SELECT (SELECT array_agg(l.writer) FROM locked l) AS writers, {now} AS now) c`
+			AND $17::timestamptz BETWEEN c.now - $18::interval AND c.now)::int, 0)
+	FROM (SELECT (SELECT count(*) FROM written) AS written, {now} AS now) c`
 
 const (
 	// mostBehind is how far the time of a batch that is not loaded may be behind the database's, by what the session knows.
@@ -98,19 +94,19 @@ func (l *loader) remind(id string, m *memory) bool {
 	return true
 }
 
-// queueConfirm adds what opens the transaction of a batch that was decided by memory.
-func (l *loader) queueConfirm(batch *pgx.Batch) {
-	organizations := slices.Sorted(maps.Keys(l.writers)) // As they are locked.
-	writers := column(organizations, func(id string) uint32 { return l.writers[id] })
+// queueRemembered adds what writes the organizations of a batch that was decided by memory.
+func (l *loader) queueRemembered(w *saver) {
+	writers := column(w.written, func(o *meter.Organization) uint32 { return l.writers[o.ID] })
 	plans, planWriters := columns(l.planWriters)
 	books, versions := columns(l.versions)
 	_, refused := apart(l.requests, func(k meter.Key) bool {
 		_, made := l.states[k.OrganizationID].Requests[k.ID]
 		return made
 	})
-	batch.Queue(l.store.sql.confirm, organizations, writers, plans, planWriters, books, versions,
+	w.batch.Queue(l.store.sql.writeRemembered, append(hotOrganizations(w.written),
+		writers, plans, planWriters, books, versions,
 		column(refused, func(k meter.Key) string { return k.OrganizationID }),
-		column(refused, func(k meter.Key) string { return k.ID }), l.now, mostAgo)
+		column(refused, func(k meter.Key) string { return k.ID }), l.now, mostAgo)...)
 }
 
 // readConfirmed reads the only row that a save answers.

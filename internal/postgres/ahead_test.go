@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -157,5 +158,106 @@ func TestOrganizationsAreConfirmedTogether(t *testing.T) {
 		if l.Ahead() || l.Trusts() {
 			t.Errorf("after another server wrote %s nothing was amiss", id)
 		}
+	}
+}
+
+// TestWhatIsBeingWrittenIsWaitedFor has another server be at an organization when a batch that was decided by memory comes to
+// write it: if that one writes it, nothing is saved, and if it gives up, everything is.
+func TestWhatIsBeingWrittenIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	store := openAt(t, postgres.Config{URL: url})
+	other := found(t, store, firm)
+	for _, writes := range []bool{false, true} {
+		l := newLane(t, store)
+		l.do(reserve(firm, seat(0), newRequest(), 1, time.Hour))
+		theirs, err := other.load(topUp(firm, newRequest(), 1))
+		must(t, err)
+		turn := reserve(firm, seat(0), newRequest(), 1, time.Hour)
+		saved := l.decide(turn)
+		waiting(t, store, 1)
+		if writes {
+			applyAll(theirs, []meter.Command{topUp(firm, newRequest(), 1)})
+			must(t, other.Save(within(t), theirs))
+		} else {
+			other.Abandon()
+		}
+		if err := <-saved; errors.Is(err, meter.ErrStale) != writes || !writes && err != nil {
+			t.Errorf("the other writes, %t: saved with %v", writes, err)
+		}
+		made := one[int](t, connect(t, store), `SELECT count(*) FROM reservation WHERE reservation_id = $1`, turn.ReservationID)
+		if (made == 1) == writes {
+			t.Errorf("the other writes, %t: the turn was made %d times", writes, made)
+		}
+	}
+	audittest.Check(t, url)
+}
+
+// decide sends a batch that is decided by memory, and tells how it was saved.
+func (l lane) decide(commands ...meter.Command) (saved chan error) {
+	l.Helper()
+	l.Trust(true)
+	states, err := l.load(commands...)
+	must(l, err)
+	if !l.Ahead() {
+		l.Fatal("the batch is not decided by memory")
+	}
+	applyAll(states, commands)
+	saved = make(chan error, 1)
+	ctx := within(l)
+	go func() { saved <- l.Save(ctx, states) }()
+	return saved
+}
+
+// waiting returns once so many of a store's connections wait for a lock.
+func waiting(t testing.TB, store *postgres.Store, n int) {
+	t.Helper()
+	conn := connect(t, store)
+	eventually(t, "the batch waits", func() bool {
+		return one[int](t, conn, `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`) == n
+	})
+}
+
+// TestRememberedOrganizationsNeverDeadlock has two servers who remember the same organizations write them at once, when the
+// first has got at some of them only.
+func TestRememberedOrganizationsNeverDeadlock(t *testing.T) {
+	t.Parallel()
+	store := openAt(t, postgres.Config{URL: server.Database(t)})
+	firms := []string{"a", "b", "c", "d", "e", "f"}
+	found(t, store, firms...)
+	holder := connect(t, store)
+	for range 3 {
+		lanes := []lane{newLane(t, store), newLane(t, store)}
+		var looks []meter.Command
+		for _, id := range firms {
+			looks = append(looks, reserve(id, seat(0), newRequest(), 1, time.Hour))
+		}
+		for _, l := range lanes { // Who only looks remembers, too.
+			states, err := l.load(looks...)
+			must(t, err)
+			must(t, l.Save(within(t), states))
+		}
+		var saved []chan error
+		exec(t, holder, "BEGIN")
+		exec(t, holder, "SELECT FROM organization WHERE organization_id = 'c' FOR SHARE")
+		for n, l := range lanes {
+			var turns []meter.Command
+			for _, id := range firms {
+				turns = append(turns, reserve(id, seat(0), newRequest(), 1, time.Hour))
+			}
+			saved = append(saved, l.decide(turns...))
+			waiting(t, store, n+1)
+		}
+		exec(t, holder, "COMMIT")
+		if err := <-saved[0]; err != nil {
+			t.Errorf("the first is saved with %v", err)
+		}
+		if err := <-saved[1]; !errors.Is(err, meter.ErrStale) {
+			t.Errorf("the second is saved with %v", err)
+		}
+	}
+	if n := deadlocks(t, store); n != 0 {
+		t.Errorf("%d deadlocks", n)
 	}
 }

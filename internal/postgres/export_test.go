@@ -58,7 +58,7 @@ func (s *Session) Ahead() bool { return s.loaded.ahead }
 // Remember makes a session remember states as if it had just saved them.
 func (s *Session) Remember(states map[string]*meter.State) {
 	s.loaded = newLoader(s.store, nil)
-	w := newSaver(states)
+	w := newSaver(states, s.loaded)
 	w.organizations()
 	s.remember(states, w.written)
 }
@@ -73,7 +73,7 @@ func (r *Roller) InChunksOf(rows int64) *Roller {
 func (s *Store) LoadStatements() map[string]string {
 	return map[string]string{
 		"lockOrganizations":  lockOrganizations,
-		"confirmMemory":      s.sql.confirm,
+		"writeRemembered":    s.sql.writeRemembered,
 		"loadPlans":          loadPlans,
 		"loadBookVersions":   loadBookVersions,
 		"loadFrame":          s.sql.frame,

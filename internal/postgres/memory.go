@@ -102,7 +102,7 @@ func (m *memory) keep(s *meter.State, writer uint32) {
 // of is what is remembered of an organization. What is too much is forgotten first.
 func (m *memory) of(organization string) *remembered {
 	if m.organizations == nil || m.bytes > mostRemembered {
-		*m = memory{organizations: map[string]*remembered{}}
+		m.organizations, m.bytes = map[string]*remembered{}, 0
 	}
 	f := m.organizations[organization]
 	if f == nil {

@@ -20,7 +20,7 @@ import (
 // conditions. It is the same with tables empty and full, and with statistics or without.
 var accessPaths = map[string]string{
 	"lockOrganizations": "organization_id_once(organization_id)",
-	"confirmMemory": "organization_id_once(organization_id) plan_id_once(plan_id) price_book_version_once(price_book_id) " +
+	"writeRemembered": "organization_id_once(organization_id) plan_id_once(plan_id) price_book_version_once(price_book_id) " +
 		"reservation_request_id_once(request_id organization_id)",
 	"loadPlans":        "plan_id_once(plan_id)",
 	"loadBookVersions": "price_book_version_once(price_book_id)",
@@ -66,7 +66,7 @@ var accessPaths = map[string]string{
 
 // filters are what may be tested on rows that an index found, since no index condition could say it.
 var filters = map[string]string{
-	"confirmMemory": "xmin", "loadFrame": "next_due_at", "loadOtherMembers": "member_id state", "recountResources": "kind",
+	"writeRemembered": "xmin xmin", "loadFrame": "next_due_at", "loadOtherMembers": "member_id state", "recountResources": "kind",
 }
 
 // The tables of a service with one hot organization and two hundred small ones.

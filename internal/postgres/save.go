@@ -16,7 +16,8 @@ type saver struct {
 	batch   pgx.Batch
 	now     time.Time
 	states  map[string]*meter.State
-	written []*meter.Organization // Whose rows are.
+	written []*meter.Organization // Whose rows are, in order of their ids.
+	ahead   *loader               // By whose memory the batch was decided; nil: it was loaded.
 }
 
 // owned is a row with the organization it belongs to.
@@ -25,8 +26,11 @@ type owned[R any] struct {
 	row          *R
 }
 
-func newSaver(states map[string]*meter.State) *saver {
+func newSaver(states map[string]*meter.State, loaded *loader) *saver {
 	w := &saver{states: states}
+	if loaded.ahead {
+		w.ahead = loaded
+	}
 	for _, s := range states {
 		w.now = s.Now
 	}
@@ -46,11 +50,13 @@ func (w *saver) queue() {
 	w.auditEntries()
 }
 
+// organizations writes those that changed. What is decided by memory writes all, also what stays as it is: whatever else would
+// lock them costs as much.
 func (w *saver) organizations() {
 	var added, profiles []*meter.Organization
 	for id, s := range w.states {
 		before, o, exists := s.Organization.Row(id)
-		if !exists || !changed(s, before, o) {
+		if !exists || w.ahead == nil && !changed(s, before, o) {
 			continue
 		}
 		switch {
@@ -61,15 +67,22 @@ func (w *saver) organizations() {
 		}
 		w.written = append(w.written, o)
 	}
-	// In one order, as rows that exist are locked: a key that another transaction adds at the same time is waited for.
-	slices.SortFunc(added, func(a, b *meter.Organization) int { return cmp.Compare(a.ID, b.ID) })
+	// In one order, as loads lock them: a key that another transaction adds at the same time is waited for.
+	byID := func(a, b *meter.Organization) int { return cmp.Compare(a.ID, b.ID) }
+	slices.SortFunc(added, byID)
+	slices.SortFunc(w.written, byID)
 	for _, o := range added {
 		w.batch.Queue(insertOrganization, organizationProfile(o)...)
+	}
+	switch {
+	case w.ahead != nil:
+		w.ahead.queueRemembered(w)
+	case len(w.written) > 0:
+		w.batch.Queue(updateOrganizations, hotOrganizations(w.written)...)
 	}
 	for _, o := range profiles {
 		w.batch.Queue(updateOrganizationProfile, organizationProfile(o)...)
 	}
-	w.hotOrganizations(w.written)
 }
 
 // changed says whether an organization's row is written: with itself, and with whatever a session may remember of it, see

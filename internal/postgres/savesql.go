@@ -117,12 +117,10 @@ func organizationProfile(o *meter.Organization) []any {
 
 func dateOf(d meter.Date) time.Time { return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC) }
 
-func (w *saver) hotOrganizations(rows []*meter.Organization) {
-	if len(rows) == 0 {
-		return
-	}
+// hotOrganizations are the parameters of updateOrganizations.
+func hotOrganizations(rows []*meter.Organization) []any {
 	type row = *meter.Organization
-	w.batch.Queue(updateOrganizations,
+	return []any{
 		column(rows, func(o row) string { return o.ID }),
 		column(rows, func(o row) int64 { return int64(o.Pool.Balance) }),
 		column(rows, func(o row) int64 { return int64(o.Pool.Held) }),
@@ -131,7 +129,8 @@ func (w *saver) hotOrganizations(rows []*meter.Organization) {
 		column(rows, func(o row) int64 { return int64(o.Pool.Consumed) }),
 		column(rows, func(o row) int64 { return o.LedgerSequence }),
 		column(rows, func(o row) int64 { return o.UnchargedSequence }),
-		column(rows, func(o row) *time.Time { return orNull(o.NextDue) }))
+		column(rows, func(o row) *time.Time { return orNull(o.NextDue) }),
+	}
 }
 
 func memberProfile(m owned[meter.Member]) []any {

@@ -119,13 +119,12 @@ func (s *Session) meet(ctx context.Context, l *loader) error {
 // After an error that says Unavailable the transaction may have been committed or not; not, if its cause is meter.ErrStale.
 // After any error Abandon must be called.
 func (s *Session) Save(ctx context.Context, states map[string]*meter.State) error {
-	w, l := newSaver(states), s.loaded
-	if l.ahead {
+	w := newSaver(states, s.loaded)
+	if w.ahead != nil {
 		s.discardOutgrown(&w.batch)
-		l.queueConfirm(&w.batch)
 	}
 	w.queue()
-	if !l.ahead {
+	if w.ahead == nil {
 		w.batch.Queue("commit")
 	}
 	if err := s.save(ctx, &w.batch); err != nil {

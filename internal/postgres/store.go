@@ -179,12 +179,12 @@ func now(testClock bool) string {
 }
 
 // statements are those that tell the time, with the time's expression in place.
-type statements struct{ frame, confirm, firm, seat, insertBook, mark, now string }
+type statements struct{ frame, writeRemembered, firm, seat, insertBook, mark, now string }
 
 func newStatements(testClock bool) statements {
 	with := func(sql string) string { return strings.ReplaceAll(sql, "{now}", now(testClock)) }
 	return statements{
-		frame: with(loadFrame), confirm: with(confirmMemory), firm: with(readFirm), seat: with(readSeat), insertBook: with(insertBook), mark: with(readMark),
+		frame: with(loadFrame), writeRemembered: with(writeRemembered), firm: with(readFirm), seat: with(readSeat), insertBook: with(insertBook), mark: with(readMark),
 		now: with("SELECT {now}"),
 	}
 }
