@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/spillway-metering/spillway/internal/meter"
 )
 
@@ -103,6 +105,42 @@ func TestTableLoadsOnce(t *testing.T) {
 		}
 	}
 	wantChanges(t, &table, change{"a", 1, 2}, change{"b", -1, 5})
+}
+
+// A table is what a map with the order of changes would be, however many rows it has.
+func TestTableIsAMap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var table meter.Table[int, int]
+		before, now := map[int]int{}, map[int]int{}
+		var touched []int
+		keys := rapid.IntRange(0, rapid.SampledFrom([]int{3, 30}).Draw(t, "keys"))
+		for n := range rapid.IntRange(0, 60).Draw(t, "steps") {
+			k := keys.Draw(t, "key")
+			if _, there := now[k]; rapid.Bool().Draw(t, "load") {
+				if table.Load(k, n); !there {
+					before[k], now[k] = n, n
+				}
+				continue
+			}
+			if table.Put(k, n); !slices.Contains(touched, k) {
+				touched = append(touched, k)
+			}
+			now[k] = n
+		}
+		for k := range 31 {
+			want, there := now[k]
+			was, v, ok := table.Row(k)
+			old, loaded := before[k]
+			if ok != there || ok && (*v != want || (was != nil) != loaded || loaded && *was != old) {
+				t.Errorf("row %d is %v, was %v; want %d, %t, and %d, %t", k, v, was, want, there, old, loaded)
+			}
+		}
+		var changed []int
+		table.Each(func(k int, _, _ *int) { changed = append(changed, k) })
+		if !slices.Equal(changed, touched) || len(table.Keys()) != len(now) {
+			t.Errorf("changed %v, want %v; keys %v", changed, touched, table.Keys())
+		}
+	})
 }
 
 // What Get answers is a copy: only Put changes the table.

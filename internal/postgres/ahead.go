@@ -78,7 +78,7 @@ func (s *Session) ahead(organizations []string, n meter.Needs) *loader {
 // remind takes an organization and its terms from memory, unless they are not there, or it is time to look for what is due.
 func (l *loader) remind(id string, m *memory) bool {
 	f := m.organizations[id]
-	if f == nil || f.row.ID == "" || !f.row.NextDue.IsZero() && !f.row.NextDue.After(l.now) {
+	if f == nil || f.row == nil || !f.row.NextDue.IsZero() && !f.row.NextDue.After(l.now) {
 		return false
 	}
 	plan, known := m.terms.plans[f.row.PlanID]
@@ -90,7 +90,7 @@ func (l *loader) remind(id string, m *memory) bool {
 	l.versions[f.row.PriceBook()] = version
 	l.writers[id] = f.writer
 	l.states[id].Now = l.now
-	l.states[id].Organization.Load(id, f.row)
+	l.states[id].Organization.Share(id, f.row)
 	return true
 }
 

@@ -25,7 +25,7 @@ type terms struct {
 // remembered is what there is of one organization. Its rows are shared with the states of batches, so they are not written to.
 type remembered struct {
 	writer  uint32 // The transaction that wrote its row last.
-	row     meter.Organization
+	row     *meter.Organization // Nil: there is none.
 	members map[string]*meter.Member
 	turns   map[meter.UUID]*meter.Reservation // Open ones.
 	bytes   int
@@ -77,7 +77,7 @@ func (m *memory) keep(s *meter.State, writer uint32) {
 		f.strange--
 		return
 	}
-	f.row, _ = s.Organization.Get(s.ID)
+	_, f.row, _ = s.Organization.Row(s.ID)
 	m.bytes -= f.bytes
 	for id, seat := range s.Members.All() {
 		f.bytes += sizeOfMember(seat) - sizeOfMember(f.members[id])

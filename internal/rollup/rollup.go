@@ -23,11 +23,11 @@ type Store interface {
 // looked is how many organizations are looked for at a time.
 const looked = 256
 
-// An organization with few new rows waits for the next of the looks that take all: a roll-up has costs beside its rows, which a
-// thousand organizations with a few turns each would pay at every look, and a report adds up so few itself.
+// An organization with few new rows waits for the next of the looks that take all: a roll-up has costs beside its rows, which
+// thousands of organizations with a few turns each would pay at every look, and a report adds up so few itself.
 const (
 	few      = 256
-	allEvery = 6 // One look in so many takes all, and the first one does.
+	allEvery = 60 // The last of so many looks takes all.
 )
 
 // Roller rolls up usage in the background.
@@ -58,7 +58,7 @@ func (r *Roller) Run(ctx context.Context) {
 		case <-ticker.C:
 		}
 		rows := int64(few)
-		if look%allEvery == 0 {
+		if look%allEvery == allEvery-1 {
 			rows = 1
 		}
 		err := r.Once(ctx, rows)
