@@ -116,16 +116,17 @@ func TestTableIsAMap(t *testing.T) {
 		keys := rapid.IntRange(0, rapid.SampledFrom([]int{3, 30}).Draw(t, "keys"))
 		for n := range rapid.IntRange(0, 60).Draw(t, "steps") {
 			k := keys.Draw(t, "key")
-			if _, there := now[k]; rapid.Bool().Draw(t, "load") {
-				if table.Load(k, n); !there {
+			if rapid.Bool().Draw(t, "load") {
+				table.Load(k, n)
+				if _, there := now[k]; !there {
 					before[k], now[k] = n, n
 				}
 				continue
 			}
-			if table.Put(k, n); !slices.Contains(touched, k) {
+			table.Put(k, n)
+			if now[k] = n; !slices.Contains(touched, k) {
 				touched = append(touched, k)
 			}
-			now[k] = n
 		}
 		for k := range 31 {
 			want, there := now[k]

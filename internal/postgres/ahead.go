@@ -81,16 +81,32 @@ func (l *loader) remind(id string, m *memory) bool {
 	if f == nil || f.row == nil || !f.row.NextDue.IsZero() && !f.row.NextDue.After(l.now) {
 		return false
 	}
-	plan, known := m.terms.plans[f.row.PlanID]
-	version, priced := m.terms.versions[f.row.PriceBook()]
-	if !known || !priced {
+	if !l.remindTerms(f.row.PlanID, f.row.PriceBook(), m.terms) {
 		return false
 	}
-	l.plans[plan.ID], l.planWriters[plan.ID] = plan, m.terms.planWriters[plan.ID]
-	l.versions[f.row.PriceBook()] = version
 	l.writers[id] = f.writer
 	l.states[id].Now = l.now
 	l.states[id].Organization.Share(id, f.row)
+	return true
+}
+
+// remindTerms takes a plan and the version of a price book from memory, unless they are not there. Most organizations of a
+// batch share them.
+func (l *loader) remindTerms(plan, book string, t terms) bool {
+	if _, there := l.planWriters[plan]; !there {
+		p, known := t.plans[plan]
+		if !known {
+			return false
+		}
+		l.plans[plan], l.planWriters[plan] = p, t.planWriters[plan]
+	}
+	if _, there := l.versions[book]; !there {
+		version, known := t.versions[book]
+		if !known {
+			return false
+		}
+		l.versions[book] = version
+	}
 	return true
 }
 

@@ -24,7 +24,7 @@ type terms struct {
 
 // remembered is what there is of one organization. Its rows are shared with the states of batches, so they are not written to.
 type remembered struct {
-	writer  uint32 // The transaction that wrote its row last.
+	writer  uint32              // The transaction that wrote its row last.
 	row     *meter.Organization // Nil: there is none.
 	members map[string]*meter.Member
 	turns   map[meter.UUID]*meter.Reservation // Open ones.
