@@ -191,7 +191,7 @@ func (w *world) restart(ctx context.Context) error {
 func (r *replica) arguments() []string {
 	url := fmt.Sprintf("postgres://%s@%s/meter?sslmode=disable&connect_timeout=2", role, r.slowOut.address())
 	return []string{
-		"--dev", "--listen=unix:" + r.socket, "--database-url=" + url, "--sweep-interval=500ms", "--roll-up-interval=50ms", "--drain-timeout=5s",
+		"--dev", "--listen=unix:" + r.socket, "--database-url=" + url, "--sweep-interval=500ms", "--roll-up-interval=150ms", "--drain-timeout=5s",
 		"--log-level=warn", "--default-deadline=4s",
 	}
 }
