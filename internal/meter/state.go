@@ -65,7 +65,7 @@ func NewState(id string, now time.Time) *State {
 // Entries are the ledger entries that the batch adds, in order.
 func (s *State) Entries() []Entry { return s.entries }
 
-// LoadReservation adds a reservation that the store found.
+// LoadReservation adds a reservation that the store found, which may be shared: nobody writes to it.
 func (s *State) LoadReservation(r *Reservation) {
 	s.Reservations.Share(r.ID, r)
 	s.Requests[r.RequestID] = r.ID

@@ -14,8 +14,7 @@ type Table[K comparable, V any] struct {
 type row[K comparable, V any] struct {
 	key    K
 	before *V // As the database has it; nil: it does not.
-	now    *V // The table's own once it is changed.
-	dirty  bool
+	now    *V // The same until the batch changes it, and then the table's own.
 }
 
 // fewRows is how many are looked through sooner than an index is made and asked. A batch has many tables of one or two.
@@ -47,8 +46,8 @@ func (t *Table[K, V]) Put(k K, v V) {
 		i = t.add(row[K, V]{key: k})
 	}
 	r := &t.rows[i]
-	if !r.dirty {
-		r.dirty, r.now = true, new(V)
+	if r.now == r.before {
+		r.now = new(V)
 		t.touched = append(t.touched, i)
 	}
 	*r.now = v

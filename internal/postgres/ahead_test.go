@@ -129,32 +129,34 @@ func TestALapsedHoldIsLookedFor(t *testing.T) {
 	}
 }
 
+// turnsOf begins a turn in each firm.
+func turnsOf(firms []string) (turns []meter.Command) {
+	for _, id := range firms {
+		turns = append(turns, reserve(id, seat(0), newRequest(), 1, time.Hour))
+	}
+	return turns
+}
+
 // TestOrganizationsAreConfirmedTogether in whatever order they come, and each of them is.
 func TestOrganizationsAreConfirmedTogether(t *testing.T) {
 	t.Parallel()
 	store := openAt(t, postgres.Config{URL: server.Database(t)})
 	firms := []string{"b", "_c", "B", "a:1", "a", "Z"}
 	other := found(t, store, firms...)
-	turns := func() (commands []meter.Command) {
-		for _, id := range firms {
-			commands = append(commands, reserve(id, seat(0), newRequest(), 1, time.Hour))
-		}
-		return commands
-	}
 	for _, id := range firms {
 		l := newLane(t, store)
-		l.do(turns()...)
-		for _, turn := range turns() {
+		l.do(turnsOf(firms)...)
+		for _, turn := range turnsOf(firms) {
 			l.do(turn) // Each organization was then written by a transaction of its own.
 		}
 		l.Trust(true)
-		l.do(turns()...)
+		l.do(turnsOf(firms)...)
 		if !l.Ahead() || !l.Trusts() {
 			t.Errorf("before %s is written, decided by memory: %t, and rightly: %t", id, l.Ahead(), l.Trusts())
 		}
 		other.do(topUp(id, newRequest(), 1))
 		l.Trust(true)
-		l.do(turns()...)
+		l.do(turnsOf(firms)...)
 		if l.Ahead() || l.Trusts() {
 			t.Errorf("after another server wrote %s nothing was amiss", id)
 		}
@@ -229,12 +231,8 @@ func TestRememberedOrganizationsNeverDeadlock(t *testing.T) {
 	holder := connect(t, store)
 	for range 3 {
 		lanes := []lane{newLane(t, store), newLane(t, store)}
-		var looks []meter.Command
-		for _, id := range firms {
-			looks = append(looks, reserve(id, seat(0), newRequest(), 1, time.Hour))
-		}
 		for _, l := range lanes { // Who only looks remembers, too.
-			states, err := l.load(looks...)
+			states, err := l.load(turnsOf(firms)...)
 			must(t, err)
 			must(t, l.Save(within(t), states))
 		}
@@ -242,11 +240,7 @@ func TestRememberedOrganizationsNeverDeadlock(t *testing.T) {
 		exec(t, holder, "BEGIN")
 		exec(t, holder, "SELECT FROM organization WHERE organization_id = 'c' FOR SHARE")
 		for n, l := range lanes {
-			var turns []meter.Command
-			for _, id := range firms {
-				turns = append(turns, reserve(id, seat(0), newRequest(), 1, time.Hour))
-			}
-			saved = append(saved, l.decide(turns...))
+			saved = append(saved, l.decide(turnsOf(firms)...))
 			waiting(t, store, n+1)
 		}
 		exec(t, holder, "COMMIT")
